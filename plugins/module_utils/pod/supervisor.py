@@ -1,0 +1,1050 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The supervisor: the program in the worker container that owns a job's run inside the pod.
+
+It takes the payload from its standard input, starts `ansible-runner worker`, spools what the worker writes,
+and sends it over its standard output to whichever controller attached last. The record format is defined
+here and nowhere else; the controller's side imports it from here.
+
+The container is started with this file's source in an argument, so it is one file, needs the standard library
+of Python 3.8 or newer only, and imports little:
+
+    python3 -I -S -c "import base64,zlib;exec(zlib.decompress(base64.b64decode('...')))" CONFIG
+
+`-I -S` is optional: it keeps the environment and the working folder out of the supervisor's imports and makes
+the start quicker. CONFIG is the base64 of a JSON mapping, with nothing secret in it:
+
+- `controller_lost_timeout`: seconds without a word from the controller after which all ends; null: never.
+- `spool_limit`: bytes of output that may wait for the controller (default 1 GiB).
+- `private_data_dir`: where ansible-runner works (default `/runner`); one of our own if it isn't writable.
+- `beat_interval`: seconds between two beats (default 5).
+
+Exit codes: see the `EXIT_` constants.
+"""
+
+from __future__ import annotations
+
+import binascii
+import errno
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+import zlib
+
+TYPE_CHECKING = False  # as in typing, whose import would cost more than all the others
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+PROTOCOL = 1
+
+EXIT_DONE = 0
+"""The controller said `bye` after the run's end."""
+EXIT_USAGE = 64
+"""CONFIG is missing or wrong."""
+EXIT_CONTROLLER_LOST = 75
+"""Nothing was heard from the controller for `controller_lost_timeout`; the run was stopped."""
+EXIT_TERMINATED = 143
+"""SIGTERM: the run was stopped as by a cancel."""
+
+MAX_BODY = 1 << 20
+MAX_HEADER = 128
+OUTPUT_CHUNK = 32 << 10
+RECEIVED_EVERY = 256 << 10
+WINDOW = 256 << 10
+
+SPOOL_LIMIT = 1 << 30
+SPOOL_SEGMENT = 8 << 20
+SPOOL_STOP_MARGIN = 16 << 20
+"""What a full spool still takes while the run is stopping, so that Ansible's last words aren't lost."""
+STDERR_TAIL = 8 << 10
+SESSION_ALIVE = 30.0
+"""Seconds after its last record for which a session gets beats."""
+STOP_INTERVAL = 0.02
+KILL_LIMIT = 10.0
+"""Seconds of SIGKILL after which processes that still live are reported instead of waited for."""
+LINGER = 5.0
+"""Seconds that the end after a SIGTERM waits for the controller's `bye`."""
+DEFAULT_GRACE = 5.0
+
+_MARK = b"\x1e"
+_MARK_BYTE = 0x1E
+_ESCAPE = b"\x1d"
+_ESCAPED_ESCAPE = b"\x1d\x01"
+_ESCAPED_MARK = b"\x1d\x02"
+_PR_SET_CHILD_SUBREAPER = 36
+_F_SETPIPE_SZ = 1031
+
+
+# --- record format -----
+
+
+class Record:
+    """One record of the wire protocol.
+
+    Attributes:
+        kind: lower-case word, for example `output`.
+        session: the controller's fencing number of the attach it belongs to.
+        position: offset or count; what of is the kind's matter.
+        body: the bytes, not escaped.
+    """
+
+    __slots__ = ("body", "kind", "position", "session")
+
+    def __init__(self, kind: str, session: int, position: int = 0, body: bytes = b"") -> None:
+        self.kind = kind
+        self.session = session
+        self.position = position
+        self.body = body
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return f"Record({self.kind} {self.session} {self.position}, {len(self.body)} bytes)"
+
+    def _key(self) -> tuple[str, int, int, bytes]:
+        return (self.kind, self.session, self.position, self.body)
+
+    def mapping(self) -> dict[str, Any]:
+        """The body as a JSON mapping; an empty body is an empty mapping.
+
+        Raises:
+            ValueError: the body is no JSON mapping.
+        """
+        try:
+            value = json.loads(self.body.decode("utf-8")) if self.body else {}
+        except RecursionError as exc:
+            raise ValueError("nested too deeply") from exc
+        if not isinstance(value, dict):
+            raise ValueError("not a mapping")
+        return value
+
+
+def encode(kind: str, session: int, position: int = 0, body: bytes = b"") -> bytes:
+    """A record as it goes over the wire.
+
+    Raises:
+        ValueError: the escaped body is longer than `MAX_BODY` (which half of it, unescaped, never is).
+    """
+    if _ESCAPE in body:
+        body = body.replace(_ESCAPE, _ESCAPED_ESCAPE)
+    if _MARK in body:
+        body = body.replace(_MARK, _ESCAPED_MARK)
+    if len(body) > MAX_BODY:
+        raise ValueError("record is too long")
+    head = b"%s %d %d %d" % (kind.encode("ascii"), session, position, len(body))
+    crc = zlib.crc32(body, zlib.crc32(head + b"\n"))
+    return b"\x1eJP1 %s %08x\n%s" % (head, crc, body)
+
+
+def _parse_header(header: bytes) -> tuple[str, int, int, int, int, bytes] | None:
+    """(kind, session, position, length, crc, the bytes that crc covers), or None if it is no header."""
+    fields = header.split(b" ")
+    if len(fields) != 6 or fields[0] != b"JP1":
+        return None
+    kind, numbers, crc = fields[1], fields[2:5], fields[5]
+    if not (kind.isalpha() and kind.islower() and len(kind) <= 16 and len(crc) == 8 and crc.isalnum()):
+        return None
+    if not all(number.isdigit() and len(number) <= 20 for number in numbers):
+        return None
+    length = int(numbers[2])
+    if length > MAX_BODY:
+        return None
+    try:
+        check = int(crc, 16)
+    except ValueError:
+        return None
+    return kind.decode("ascii"), int(numbers[0]), int(numbers[1]), length, check, header[4:-9] + b"\n"
+
+
+class Decoder:
+    """Finds the records in a stream that may start, break or be damaged anywhere.
+
+    Whatever is no record is skipped up to the next start mark. At most one record's length is kept.
+
+    Attributes:
+        skipped: bytes that belonged to no record.
+        bad: starts of records that turned out to be none: damaged or cut ones.
+    """
+
+    def __init__(self) -> None:
+        self.skipped = 0
+        self.bad = 0
+        self._kept = bytearray()
+        self._searched = 0  # up to here no mark is in what is kept, but for the one at its start
+
+    def feed(self, received: bytes) -> list[Record]:
+        """The records that are whole with these bytes, in their order."""
+        kept = self._kept
+        kept += received
+        records: list[Record] = []
+        start = 0
+        while True:
+            mark = kept.find(_MARK_BYTE, start)
+            if mark < 0:
+                self.skipped += len(kept) - start
+                start = len(kept)
+                break
+            self.skipped += mark - start
+            start = mark
+            next_start = self._take(kept, start, records)
+            if next_start is None:
+                break
+            start = next_start
+            self._searched = 0
+        del kept[:start]
+        return records
+
+    def _take(self, kept: bytearray, start: int, records: list[Record]) -> int | None:
+        """Takes the record at `start`: where to go on from, or None if more bytes are needed.
+
+        `_searched` counts from the record's start, so that bytes that trickle in are searched once only.
+        """
+        head_end = kept.find(b"\n", start + 1, start + MAX_HEADER)
+        if head_end < 0:
+            again = kept.find(_MARK_BYTE, start + 1, start + MAX_HEADER)
+            if again < 0 and len(kept) < start + MAX_HEADER:
+                return None
+            return self._give_up(kept, start)
+        header = _parse_header(bytes(kept[start + 1 : head_end]))
+        if header is None:
+            return self._give_up(kept, start)
+        kind, session, position, length, check, covered = header
+        body_start = head_end + 1
+        body_end = body_start + length
+        if kept.find(_MARK_BYTE, max(body_start, start + self._searched), body_end) >= 0:
+            return self._give_up(kept, start)
+        if len(kept) < body_end:
+            self._searched = len(kept) - start
+            return None
+        body = bytes(kept[body_start:body_end])
+        if zlib.crc32(body, zlib.crc32(covered)) != check:
+            return self._give_up(kept, start)
+        if _ESCAPE in body:
+            pairs = body.count(_ESCAPED_ESCAPE) + body.count(_ESCAPED_MARK)
+            if pairs != body.count(_ESCAPE):
+                return self._give_up(kept, start)
+            body = body.replace(_ESCAPED_MARK, _MARK).replace(_ESCAPED_ESCAPE, _ESCAPE)
+        records.append(Record(kind, session, position, body))
+        return body_end
+
+    def _give_up(self, kept: bytearray, start: int) -> int:
+        self.bad += 1
+        again = kept.find(_MARK_BYTE, start + 1)
+        end = len(kept) if again < 0 else again
+        self.skipped += end - start
+        return end
+
+
+# --- spool -----
+
+
+def anonymous_file(folder: str) -> int:
+    """A file without a name, readable by nobody else: it is gone with its last descriptor."""
+    path = os.path.join(folder, f"file-{os.urandom(8).hex()}")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    os.unlink(path)
+    return descriptor
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Writes everything, also to a descriptor that somebody has made non-blocking."""
+    view = memoryview(content)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [], 1.0)
+
+
+class Spool:
+    """What the worker wrote and the controller has not stored yet, in files without names.
+
+    One thread fills it, one reads it, the main thread releases. It takes up to one segment more on the disk
+    than its limit says, since whole segments only are removed.
+
+    Attributes:
+        start: offset below which everything was released.
+        end: offset after the last byte.
+        complete: nothing more will come.
+        error: why writing failed, else "".
+        limit: bytes between start and end at which `fill` waits.
+    """
+
+    def __init__(self, folder: str, limit: int, changed: threading.Condition) -> None:
+        self.start = 0
+        self.end = 0
+        self.complete = False
+        self.error = ""
+        self.limit = limit
+        self._folder = folder
+        self._changed = changed
+        self._segments: list[tuple[int, int]] = []  # (offset of the first byte, descriptor)
+
+    def fill(self, source: int) -> None:
+        """Takes everything from `source` until it ends, waiting while the spool is full."""
+        try:
+            while True:
+                with self._changed:
+                    while self.end - self.start >= self.limit and not self.complete:
+                        self._changed.wait()
+                    room = self.limit - (self.end - self.start)
+                    if self.complete:
+                        return
+                piece = os.read(source, min(room, 1 << 18))
+                if not piece:
+                    return
+                self._append(piece)
+        except OSError as exc:
+            self.error = f"the output could not be spooled: {exc.strerror}"
+        finally:
+            with self._changed:
+                self.complete = True
+                self._changed.notify_all()
+            os.close(source)
+
+    def _append(self, piece: bytes) -> None:
+        if not self._segments or self.end - self._segments[-1][0] >= SPOOL_SEGMENT:
+            descriptor = anonymous_file(self._folder)
+            with self._changed:
+                self._segments.append((self.end, descriptor))
+        # Outside of the lock, so that a slow disk doesn't keep the main thread from hearing the controller:
+        # nobody else touches the last segment beyond `end`, and `release` never removes it.
+        write_all(self._segments[-1][1], piece)
+        with self._changed:
+            if not self.complete:
+                self.end += len(piece)
+                self._changed.notify_all()
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes from `offset` on, of one segment. Call it with the lock held."""
+        for index in range(len(self._segments) - 1, -1, -1):
+            first, descriptor = self._segments[index]
+            if first <= offset:
+                segment_end = self.end if index + 1 == len(self._segments) else self._segments[index + 1][0]
+                return os.pread(descriptor, min(size, segment_end - offset), offset - first)
+        return b""
+
+    def release(self, offset: int) -> None:
+        """Forgets everything below `offset`."""
+        with self._changed:
+            self.start = max(self.start, min(offset, self.end))
+            while len(self._segments) > 1 and self._segments[1][0] <= self.start:
+                os.close(self._segments.pop(0)[1])
+            self._changed.notify_all()
+
+    def set_limit(self, limit: int) -> None:
+        """Changes how much may wait here."""
+        with self._changed:
+            self.limit = limit
+            self._changed.notify_all()
+
+    def freeze(self) -> None:
+        """Takes nothing more."""
+        with self._changed:
+            self.complete = True
+            self._changed.notify_all()
+
+
+# --- the controller's session -----
+
+
+class Session:
+    """What the current controller has got, and what it is to get next.
+
+    Answers are not queued but marked as wanted and made from the state at the moment of sending, so that a
+    controller that doesn't read costs no memory. Repeated answers may fold into one.
+
+    Attributes:
+        number: the highest session ever attached; 0 before the first.
+        heard: monotonic time of the last record of the current session.
+        state: `waiting`, `receiving`, `running` or `ended`.
+        payload: bytes of the payload that arrived without a gap.
+        whole: the payload was complete and checked.
+        pid: the worker's.
+    """
+
+    ANSWERS = ("hello", "received", "started", "canceling", "beat")
+
+    def __init__(self, spool: Spool, changed: threading.Condition) -> None:
+        self.number = 0
+        self.heard = time.monotonic()
+        self.state = "waiting"
+        self.payload = 0
+        self.whole = False
+        self.pid = 0
+        self._spool = spool
+        self._changed = changed
+        self._wanted: set[str] = set()
+        self._sent = 0
+        self._acked = 0
+        self._ended: dict[str, Any] | None = None
+        self._ended_sent = False
+
+    def attach(self, number: int, resume: int) -> None:
+        """Opens session `number`, or opens it again, and sends the output from `resume` on."""
+        with self._changed:
+            if number != self.number:
+                self._wanted.clear()
+            self.number = number
+            self._sent = self._acked = max(self._spool.start, min(resume, self._spool.end))
+            self._ended_sent = False
+            self._wanted.add("hello")
+            self._changed.notify_all()
+
+    def answer(self, *kinds: str) -> None:
+        """Asks for records of these kinds to be sent."""
+        with self._changed:
+            self._wanted.update(kinds)
+            self._changed.notify_all()
+
+    def acknowledge(self, offset: int) -> None:
+        """Everything below `offset` has arrived."""
+        with self._changed:
+            self._acked = max(self._acked, min(offset, self._spool.end))
+            self._sent = max(self._sent, self._acked)
+            self._changed.notify_all()
+
+    def finish(self, facts: dict[str, Any]) -> None:
+        """The run is over: `ended` with these facts is sent after all output."""
+        with self._changed:
+            self.state = "ended"
+            self._ended = facts
+            self._changed.notify_all()
+
+    def repeat_ended(self) -> None:
+        """Sends `ended` once more."""
+        with self._changed:
+            self._ended_sent = False
+            self._changed.notify_all()
+
+    def send(self, descriptor: int) -> None:
+        """Writes records to `descriptor` for ever, or until nobody can read them any more."""
+        while True:
+            with self._changed:
+                record = self._next()
+                while record is None:
+                    self._changed.wait()
+                    record = self._next()
+            try:
+                write_all(descriptor, encode(record.kind, record.session, record.position, record.body))
+            except OSError:
+                return  # the main thread goes on: the controller may not come back, then a limit ends all
+
+    def _next(self) -> Record | None:
+        if not self.number:
+            return None
+        for kind in self.ANSWERS:
+            if kind in self._wanted:
+                self._wanted.discard(kind)
+                return self._answer(kind)
+        spool = self._spool
+        self._sent = max(self._sent, spool.start)
+        size = min(OUTPUT_CHUNK, spool.end - self._sent, self._acked + WINDOW - self._sent)
+        if size > 0:
+            piece = spool.read(self._sent, size)
+            if piece:
+                record = Record("output", self.number, self._sent, piece)
+                self._sent += len(piece)
+                return record
+        if self._ended is not None and self._sent == spool.end and not self._ended_sent:
+            self._ended_sent = True
+            return self._record("ended", spool.end, self._ended)
+        return None
+
+    def _answer(self, kind: str) -> Record:
+        spool = self._spool
+        if kind == "hello":
+            facts = {
+                "protocol": PROTOCOL,
+                "state": self.state,
+                "payload": self.payload,
+                "spool_start": spool.start,
+                "spool_end": spool.end,
+            }
+            return self._record(kind, 0, facts)
+        if kind == "received":
+            return self._record(kind, self.payload, {"whole": self.whole})
+        if kind == "started":
+            return self._record(kind, 0, {"pid": self.pid})
+        if kind == "beat":
+            return self._record(kind, 0, {"state": self.state, "spool_end": spool.end})
+        return self._record(kind, 0, {})
+
+    def _record(self, kind: str, position: int, facts: dict[str, Any]) -> Record:
+        return Record(kind, self.number, position, json.dumps(facts).encode("ascii") if facts else b"")
+
+
+# --- processes of the run -----
+
+
+def processes() -> dict[int, int]:
+    """Parent of each living process that can be seen; zombies are left out."""
+    parents: dict[int, int] = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as stat:
+                fields = stat.read().rpartition(b")")[2].split()
+        except OSError:
+            continue  # ended meanwhile
+        if len(fields) > 1 and fields[0] not in (b"Z", b"X"):
+            parents[int(name)] = int(fields[1])
+    return parents
+
+
+def descendants(pid: int, parents: dict[int, int]) -> list[int]:
+    """Children of `pid`, and theirs, whatever group or session they moved to."""
+    children: dict[int, list[int]] = {}
+    for child, parent in parents.items():
+        children.setdefault(parent, []).append(child)
+    found: list[int] = []
+    todo = [pid]
+    while todo:
+        for child in children.get(todo.pop(), ()):
+            found.append(child)
+            todo.append(child)
+    return found
+
+
+def send_signal(pids: Iterable[int], number: int) -> None:
+    """Signals processes, of which some may have ended or belong to another user."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of the run's orphans, as PID 1 is anyway, so that they can be found."""
+    if os.getpid() == 1:
+        return
+    try:
+        import ctypes
+
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        return  # without it, daemons of the run are left to the end of the container
+
+
+def _read_number(path: str, key: str = "") -> int | None:
+    """The number in a cgroup file, or the one behind `key` in a file of many."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            for line in file:
+                name, _, value = line.strip().rpartition(" ")
+                if name == key:
+                    return int(value)
+    except (OSError, ValueError):
+        return None
+    return None
+
+
+def container_usage(root: str = "/sys/fs/cgroup") -> tuple[int | None, float | None]:
+    """(peak memory in bytes, CPU seconds) of this container, by cgroup v2 or v1; None where not told."""
+    memory = _read_number(root + "/memory.peak")
+    if memory is None:
+        memory = _read_number(root + "/memory/memory.max_usage_in_bytes")
+    microseconds = _read_number(root + "/cpu.stat", "usage_usec")
+    if microseconds is not None:
+        return memory, microseconds / 1e6
+    nanoseconds = _read_number(root + "/cpuacct/cpuacct.usage")
+    return memory, None if nanoseconds is None else nanoseconds / 1e9
+
+
+def find_program(name: str) -> str | None:
+    """Path of an executable on PATH."""
+    for folder in os.get_exec_path():
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def writable_folder(path: str) -> bool:
+    """Whether files can be made in `path`, which is made if it is missing."""
+    try:
+        os.makedirs(path, exist_ok=True)
+        os.close(anonymous_file(path))
+    except OSError:
+        return False
+    return True
+
+
+def make_run_folder(private_data_dir: str) -> str:
+    """A new folder of our own in the first place that can be written to.
+
+    Raises:
+        OSError: there is none.
+    """
+    for base in (private_data_dir, os.environ.get("TMPDIR", ""), "/tmp"):  # noqa: S108 - the folder in it is 0700
+        if base and writable_folder(base):
+            folder = os.path.join(base, f".jobpods-{os.urandom(8).hex()}")
+            os.mkdir(folder, 0o700)
+            return folder
+    raise OSError(errno.EROFS, "no writable folder for the output; give the pod an emptyDir at /tmp")
+
+
+def worker_environment(run_folder: str) -> dict[str, str]:
+    """Our environment, with what a user without passwd entry or home lacks.
+
+    Kubernetes may run the container with any user id. Ansible and ssh then need a home that can be written,
+    and a name; ssh takes the name from passwd only, which many images make writable to group 0 for that.
+    """
+    import pwd
+
+    environment = dict(os.environ)
+    home = environment.get("HOME", "")
+    if not home or not os.path.isdir(home) or not os.access(home, os.W_OK | os.X_OK):
+        home = os.path.join(run_folder, "home")
+        os.makedirs(home, 0o700, exist_ok=True)
+        environment["HOME"] = home
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = "runner"
+        try:
+            with open("/etc/passwd", "a", encoding="ascii") as passwd:
+                passwd.write(f"{name}:x:{os.getuid()}:{os.getgid()}:{name}:{home}:/bin/sh\n")
+        except OSError:
+            pass  # only ssh, and what else insists on passwd, won't work
+    environment.setdefault("USER", name)
+    environment.setdefault("LOGNAME", environment["USER"])
+    return environment
+
+
+class Worker:
+    """The `ansible-runner worker` process and everything it has started.
+
+    Attributes:
+        pid: of the worker.
+        started: monotonic time of its start.
+        status: as `os.waitpid` gave it; None while it lives.
+        output: descriptor to read its standard output from.
+        errors: descriptor to read its standard error from, without blocking.
+        tail: the last of its standard error.
+    """
+
+    def __init__(
+        self, program: str, private_data_dir: str, payload: int, environment: dict[str, str]
+    ) -> None:
+        self.output, output = os.pipe()
+        self.errors, errors = os.pipe()
+        os.set_blocking(self.errors, False)
+        try:
+            import fcntl
+
+            fcntl.fcntl(self.output, _F_SETPIPE_SZ, MAX_BODY)
+        except (ImportError, OSError):
+            pass  # only slower
+        actions = [(os.POSIX_SPAWN_DUP2, payload, 0), (os.POSIX_SPAWN_DUP2, output, 1)]
+        actions.append((os.POSIX_SPAWN_DUP2, errors, 2))
+        # Python ignores these two, and a child would inherit that.
+        defaults = [signal.SIGPIPE, signal.SIGXFSZ]
+        arguments = [program, "worker", "--private-data-dir", private_data_dir]
+        try:
+            os.lseek(payload, 0, os.SEEK_SET)
+            try:
+                self.pid = os.posix_spawn(
+                    program, arguments, environment, file_actions=actions, setsigdef=defaults, setsid=True
+                )
+            except NotImplementedError:
+                self.pid = os.posix_spawn(
+                    program, arguments, environment, file_actions=actions, setsigdef=defaults, setpgroup=0
+                )
+        except OSError:
+            os.close(self.output)
+            os.close(self.errors)
+            raise
+        finally:
+            os.close(output)
+            os.close(errors)
+        self.started = time.monotonic()
+        self.status: int | None = None
+        self.tail = b""
+        self._asked: set[int] = set()
+
+    def read_errors(self) -> bool:
+        """Takes what is there of standard error; False at its end."""
+        try:
+            while True:
+                piece = os.read(self.errors, 1 << 16)
+                if not piece:
+                    return False
+                self.tail = (self.tail + piece)[-STDERR_TAIL:]
+        except BlockingIOError:
+            return True
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM to what the worker has started, each once, else to the worker.
+
+        Told to stop itself, ansible-runner 2.4 kills Ansible within 5 s by SIGKILL, which leaves the tasks'
+        processes behind. Told directly, Ansible stops its tasks within a second, and the runner sends what is
+        left of the output, its status and artifacts.
+        """
+        parents = processes()
+        children = {pid for pid, parent in parents.items() if parent == self.pid}
+        if not children and not self._asked:
+            children = {self.pid}
+        send_signal(children - self._asked, signal.SIGTERM)
+        self._asked |= children
+
+    def result(self) -> tuple[int | None, int | None]:
+        """(return code, signal) with which it ended."""
+        if self.status is None:
+            return None, None
+        if os.WIFSIGNALED(self.status):
+            return None, os.WTERMSIG(self.status)
+        return os.WEXITSTATUS(self.status), None
+
+
+# --- the supervisor -----
+
+
+class Supervisor:
+    """Main thread: hears the controller, watches the limits, owns the run."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.lost_timeout: float | None = config.get("controller_lost_timeout")
+        self.beat_interval = float(config.get("beat_interval", 5))
+        self.private_data_dir = str(config.get("private_data_dir", "/runner"))
+        self.exit_code: int | None = None
+        self.worker: Worker | None = None
+        self.run_folder = ""
+        trouble = ""
+        try:
+            self.run_folder = make_run_folder(self.private_data_dir)
+        except OSError as exc:
+            trouble = str(exc.strerror)
+        changed = threading.Condition()
+        self.spool = Spool(self.run_folder, int(config.get("spool_limit", SPOOL_LIMIT)), changed)
+        self.session = Session(self.spool, changed)
+        self._decoder = Decoder()
+        self._payload: int | None = None
+        self._digest: Any = None
+        self._told_received = 0
+        self._grace = DEFAULT_GRACE
+        self._run_deadline: float | None = None
+        self._stop_cause = ""
+        self._kill_at: float | None = None  # when patience with the run ends
+        self._give_up_at: float | None = None  # when waiting for killed processes ends
+        self._exit_after_end: int | None = None
+        self._exit_by = 0.0
+        self._next_beat = time.monotonic() + self.beat_interval
+        self._terminated = False
+        self._wake_read, self._wake_write = os.pipe()
+        self._poll = select.poll()
+        if trouble:
+            self._end("spool", trouble)
+
+    def run(self) -> int:
+        """Works until there is nothing left to do; returns the exit code."""
+        for end in (self._wake_read, self._wake_write):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        threading.Thread(target=self.session.send, args=(1,), daemon=True).start()
+        self._poll.register(0, select.POLLIN)
+        self._poll.register(self._wake_read, select.POLLIN)
+        while self.exit_code is None:
+            for descriptor, _event in self._poll.poll(self._pause() * 1000):
+                self._read(descriptor)
+            self._reap()
+            self._tick(time.monotonic())
+        if self.run_folder:
+            import shutil
+
+            shutil.rmtree(self.run_folder, ignore_errors=True)
+        return self.exit_code
+
+    # -- input --
+
+    def _on_terminate(self, _number: int, _frame: object) -> None:
+        self._terminated = True
+
+    def _read(self, descriptor: int) -> None:
+        if descriptor == self._wake_read:
+            os.read(descriptor, 4096)
+        elif descriptor == 0:
+            try:
+                received = os.read(0, 1 << 18)
+            except BlockingIOError:
+                return
+            except OSError:
+                received = b""
+            if not received:
+                self._poll.unregister(0)  # no reason to end: limits do that
+            for record in self._decoder.feed(received):
+                self._take(record)
+        elif self.worker is not None and not self.worker.read_errors():
+            self._poll.unregister(descriptor)
+
+    def _take(self, record: Record) -> None:
+        session = self.session
+        try:
+            if record.kind == "attach":
+                resume = int(record.mapping().get("resume", 0))
+                if record.session < max(1, session.number):
+                    return
+                session.heard = time.monotonic()
+                session.attach(record.session, resume)
+                return
+            if record.session != session.number or not session.number:
+                return
+            session.heard = time.monotonic()
+            if record.kind == "payload":
+                self._take_payload(record)
+            elif record.kind == "start":
+                self._take_start(record)
+            elif record.kind == "ack":
+                session.acknowledge(record.position)
+                self.spool.release(min(record.position, int(record.mapping().get("stored", 0))))
+            elif record.kind == "cancel":
+                session.answer("canceling")
+                self._stop("cancel", float(record.mapping().get("grace", self._grace)))
+            elif record.kind == "bye" and session.state == "ended":
+                self.exit_code = EXIT_DONE
+        except (ValueError, TypeError, OverflowError):
+            return  # passed its checksum but says nothing: what is not understood is ignored
+
+    def _take_payload(self, record: Record) -> None:
+        session = self.session
+        if session.state not in ("waiting", "receiving"):
+            session.answer("received")
+            return
+        skip = session.payload - record.position
+        if skip < 0 or skip >= len(record.body):
+            session.answer("received")
+            return
+        fresh = record.body[skip:]
+        try:
+            write_all(self._payload_file(), fresh)
+        except OSError as exc:
+            self._end("payload", f"the payload could not be written in the pod: {exc.strerror}")
+            return
+        self._digest.update(fresh)
+        session.payload += len(fresh)
+        session.state = "receiving"
+        if session.payload - self._told_received >= RECEIVED_EVERY:
+            self._told_received = session.payload
+            session.answer("received")
+
+    def _payload_file(self) -> int:
+        if self._payload is None:
+            import hashlib
+
+            self._digest = hashlib.sha256()
+            self._payload = anonymous_file(self.run_folder)
+        return self._payload
+
+    def _take_start(self, record: Record) -> None:
+        session = self.session
+        if session.state == "running":
+            session.answer("received", "started")
+            return
+        if session.state == "ended":
+            session.repeat_ended()
+            return
+        facts = record.mapping()
+        length, timeout = int(facts["length"]) if "length" in facts else -1, facts.get("timeout")
+        self._grace = max(0.0, float(facts.get("cancel_grace", DEFAULT_GRACE)))
+        deadline = None if timeout is None else float(timeout)
+        if session.payload < length:
+            session.answer("received")
+            return
+        payload = self._payload_file()
+        if session.payload != length or self._digest.hexdigest() != facts.get("sha256"):
+            self._end("payload", "the payload that arrived is not the one that was announced")
+            return
+        session.whole = True
+        session.answer("received")
+        self._start_worker(payload, deadline)
+
+    # -- the run --
+
+    def _start_worker(self, payload: int, timeout: float | None) -> None:
+        program = find_program("ansible-runner")
+        if program is None:
+            self._end("runner_missing", "ansible-runner is not on the worker container's PATH")
+            return
+        folder = self.private_data_dir
+        if not writable_folder(folder):
+            folder = os.path.join(self.run_folder, "private")
+            os.makedirs(folder, 0o700, exist_ok=True)
+        adopt_orphans()
+        try:
+            self.worker = Worker(program, folder, payload, worker_environment(self.run_folder))
+        except OSError as exc:
+            self._end("runner_missing", f"{program} can't be started: {exc.strerror}")
+            return
+        self.session.state = "running"
+        self.session.pid = self.worker.pid
+        self.session.answer("started")
+        if timeout is not None:
+            self._run_deadline = self.worker.started + timeout
+        self._poll.register(self.worker.errors, select.POLLIN)
+        threading.Thread(target=self._fill, args=(self.worker.output,), daemon=True).start()
+
+    def _fill(self, source: int) -> None:
+        self.spool.fill(source)
+        try:
+            os.write(self._wake_write, b"\0")
+        except BlockingIOError:
+            return  # it is awake
+
+    def _drop_payload(self) -> None:
+        """Forgets the payload, which has secrets, once the worker has read it to its end."""
+        if self._payload is None or self.worker is None:
+            return
+        read_all = os.lseek(self._payload, 0, os.SEEK_CUR) >= self.session.payload
+        if read_all or self.worker.status is not None:
+            os.ftruncate(self._payload, 0)
+            os.close(self._payload)
+            self._payload = None
+
+    def _stop(self, cause: str, grace: float) -> None:
+        if self.session.state == "ended":
+            self.session.repeat_ended()
+            return
+        if self.worker is None:
+            self._end(cause, "stopped before the runner was started")
+            return
+        until = time.monotonic() + max(0.0, grace)
+        if self._kill_at is None:
+            self.spool.set_limit(self.spool.limit + SPOOL_STOP_MARGIN)
+        self._stop_cause = self._stop_cause or cause
+        self._kill_at = until if self._kill_at is None else min(self._kill_at, until)
+
+    def _reap(self) -> None:
+        try:
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                if self.worker is not None and pid == self.worker.pid:
+                    self.worker.status = status
+        except ChildProcessError:
+            return
+
+    def _advance_run(self, worker: Worker, now: float) -> None:
+        """Brings a run that stops, or whose worker has ended, nearer to its end."""
+        if self.spool.error and not self._stop_cause:
+            self._stop_cause, self._kill_at = "spool", now
+        if worker.status is None and self._kill_at is None:
+            return
+        if worker.status is None and self._kill_at is not None and now < self._kill_at:
+            worker.ask_to_stop()
+            return
+        # The worker is the run: what outlives it (daemons, async tasks) goes too, as with the pod.
+        left = descendants(os.getpid(), processes())
+        send_signal(left, signal.SIGKILL)
+        if self._give_up_at is None:
+            self._give_up_at = now + KILL_LIMIT
+            self.spool.set_limit(sys.maxsize)  # little is left in the pipe, and the end must not wait for it
+        over = worker.status is not None and not left and self.spool.complete
+        if over or now >= self._give_up_at:
+            self.spool.freeze()
+            worker.read_errors()
+            message = self.spool.error if self._stop_cause == "spool" else ""
+            if left:
+                message = f"{len(left)} processes of the run could not be killed"
+            self._end(self._stop_cause or "exit", message, len(left))
+
+    def _end(self, cause: str, message: str, left: int = 0) -> None:
+        worker = self.worker
+        returncode, number = worker.result() if worker is not None else (None, None)
+        memory, cpu = container_usage()
+        self.session.finish(
+            {
+                "cause": cause,
+                "returncode": returncode,
+                "signal": number,
+                "stderr": worker.tail.decode("utf-8", "replace") if worker is not None else "",
+                "message": message,
+                "memory_peak": memory,
+                "cpu_seconds": cpu,
+                "elapsed": None if worker is None else round(time.monotonic() - worker.started, 3),
+                "left": left,
+            }
+        )
+        if self._payload is not None:
+            os.close(self._payload)
+            self._payload = None
+
+    # -- limits --
+
+    def _pause(self) -> float:
+        """Seconds until the next limit has to be looked at."""
+        if self.session.state == "running" and (self._kill_at is not None or self._give_up_at is not None):
+            return STOP_INTERVAL
+        now = time.monotonic()
+        limits = [self._next_beat]
+        if self._payload is not None and self.worker is not None:
+            limits.append(now + 0.5)  # see whether the worker has read it
+        if self.lost_timeout is not None:
+            limits.append(self.session.heard + self.lost_timeout)
+        if self._run_deadline is not None:
+            limits.append(self._run_deadline)
+        if self._exit_after_end is not None:
+            limits.append(now + STOP_INTERVAL)
+        return max(0.0, min(limits) - now) + 0.001
+
+    def _tick(self, now: float) -> None:
+        session = self.session
+        if now >= self._next_beat:
+            self._next_beat = now + self.beat_interval
+            if now - session.heard < SESSION_ALIVE:
+                session.answer("beat")
+        if self._run_deadline is not None and now >= self._run_deadline:
+            self._run_deadline = None
+            if session.state == "running":
+                self._stop("timeout", self._grace)
+        if self._terminated and self._exit_after_end is None:
+            self._exit("cancel", EXIT_TERMINATED)
+        if self.lost_timeout is not None and now - session.heard >= self.lost_timeout:
+            self._exit("controller_lost", EXIT_CONTROLLER_LOST)
+        self._drop_payload()
+        if session.state == "running" and self.worker is not None:
+            self._advance_run(self.worker, now)
+        if self._exit_after_end is not None and session.state == "ended" and self.exit_code is None:
+            self._exit_by = self._exit_by or now + LINGER
+            heard = session.number and now - session.heard < SESSION_ALIVE
+            if self._exit_after_end == EXIT_CONTROLLER_LOST or not heard or now >= self._exit_by:
+                self.exit_code = self._exit_after_end
+
+    def _exit(self, cause: str, code: int) -> None:
+        """Ends the run, if there is one, and then this program."""
+        if self._exit_after_end == EXIT_CONTROLLER_LOST:
+            return
+        self._exit_after_end = code
+        if self.session.state != "ended":
+            self._stop(cause, self._grace)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the supervisor with the configuration in `arguments[1]`."""
+    try:
+        config = json.loads(binascii.a2b_base64(arguments[1]))
+        supervisor = Supervisor(config)
+    except (IndexError, ValueError, TypeError, AttributeError) as exc:
+        sys.stderr.write(f"supervisor: the configuration is wrong: {exc}\n")
+        return EXIT_USAGE
+    return supervisor.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
