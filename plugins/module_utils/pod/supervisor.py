@@ -29,6 +29,7 @@ import binascii
 import errno
 import json
 import os
+import re
 import select
 import signal
 import sys
@@ -73,10 +74,10 @@ LINGER = 5.0
 DEFAULT_GRACE = 5.0
 
 _MARK = b"\x1e"
-_MARK_BYTE = 0x1E
 _ESCAPE = b"\x1d"
 _ESCAPED_ESCAPE = b"\x1d\x01"
 _ESCAPED_MARK = b"\x1d\x02"
+_HEADER = re.compile(rb"\x1eJP1 ([a-z]{1,16}) ([0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,20}) ([0-9a-f]{8})\n")
 _PR_SET_CHILD_SUBREAPER = 36
 _F_SETPIPE_SZ = 1031
 
@@ -146,26 +147,6 @@ def encode(kind: str, session: int, position: int = 0, body: bytes = b"") -> byt
     return b"\x1eJP1 %s %08x\n%s" % (head, crc, body)
 
 
-def _parse_header(header: bytes) -> tuple[str, int, int, int, int, bytes] | None:
-    """(kind, session, position, length, crc, the bytes that crc covers), or None if it is no header."""
-    fields = header.split(b" ")
-    if len(fields) != 6 or fields[0] != b"JP1":
-        return None
-    kind, numbers, crc = fields[1], fields[2:5], fields[5]
-    if not (kind.isalpha() and kind.islower() and len(kind) <= 16 and len(crc) == 8 and crc.isalnum()):
-        return None
-    if not all(number.isdigit() and len(number) <= 20 for number in numbers):
-        return None
-    length = int(numbers[2])
-    if length > MAX_BODY:
-        return None
-    try:
-        check = int(crc, 16)
-    except ValueError:
-        return None
-    return kind.decode("ascii"), int(numbers[0]), int(numbers[1]), length, check, header[4:-9] + b"\n"
-
-
 class Decoder:
     """Finds the records in a stream that may start, break or be damaged anywhere.
 
@@ -180,7 +161,7 @@ class Decoder:
         self.skipped = 0
         self.bad = 0
         self._kept = bytearray()
-        self._searched = 0  # up to here no mark is in what is kept, but for the one at its start
+        self._searched = 0  # so many bytes of the unfinished record have no second mark
 
     def feed(self, received: bytes) -> list[Record]:
         """The records that are whole with these bytes, in their order."""
@@ -188,59 +169,50 @@ class Decoder:
         kept += received
         records: list[Record] = []
         start = 0
-        while True:
-            mark = kept.find(_MARK_BYTE, start)
-            if mark < 0:
-                self.skipped += len(kept) - start
-                start = len(kept)
+        while start < len(kept):
+            header = _HEADER.search(kept, start)
+            if header is None:
+                # A header has no mark in it, so only the last mark can start one that is still to come.
+                start = self._skip(start, kept.rfind(_MARK, max(start, len(kept) - MAX_HEADER)))
                 break
-            self.skipped += mark - start
-            start = mark
-            next_start = self._take(kept, start, records)
-            if next_start is None:
+            start = self._skip(start, header.start())
+            end = self._take(header, records)
+            if end == 0:
                 break
-            start = next_start
             self._searched = 0
+            start = end if end > 0 else self._skip(start, kept.find(_MARK, start + 1))
         del kept[:start]
         return records
 
-    def _take(self, kept: bytearray, start: int, records: list[Record]) -> int | None:
-        """Takes the record at `start`: where to go on from, or None if more bytes are needed.
-
-        `_searched` counts from the record's start, so that bytes that trickle in are searched once only.
-        """
-        head_end = kept.find(b"\n", start + 1, start + MAX_HEADER)
-        if head_end < 0:
-            again = kept.find(_MARK_BYTE, start + 1, start + MAX_HEADER)
-            if again < 0 and len(kept) < start + MAX_HEADER:
-                return None
-            return self._give_up(kept, start)
-        header = _parse_header(bytes(kept[start + 1 : head_end]))
-        if header is None:
-            return self._give_up(kept, start)
-        kind, session, position, length, check, covered = header
-        body_start = head_end + 1
-        body_end = body_start + length
-        if kept.find(_MARK_BYTE, max(body_start, start + self._searched), body_end) >= 0:
-            return self._give_up(kept, start)
-        if len(kept) < body_end:
+    def _take(self, header: re.Match[bytes], records: list[Record]) -> int:
+        """Takes the record of this header: its end, 0 if more bytes are needed, -1 if it is none."""
+        kept = self._kept
+        start, body_start = header.span()
+        length = int(header[4])
+        if length > MAX_BODY:
+            return -1
+        end = body_start + length
+        if kept.find(_MARK, max(body_start, start + self._searched), end) >= 0:
+            return -1
+        if len(kept) < end:
             self._searched = len(kept) - start
-            return None
-        body = bytes(kept[body_start:body_end])
-        if zlib.crc32(body, zlib.crc32(covered)) != check:
-            return self._give_up(kept, start)
+            return 0
+        body = bytes(kept[body_start:end])
+        if zlib.crc32(body, zlib.crc32(b"%s %s %s %s\n" % header.group(1, 2, 3, 4))) != int(header[5], 16):
+            return -1
         if _ESCAPE in body:
-            pairs = body.count(_ESCAPED_ESCAPE) + body.count(_ESCAPED_MARK)
-            if pairs != body.count(_ESCAPE):
-                return self._give_up(kept, start)
-            body = body.replace(_ESCAPED_MARK, _MARK).replace(_ESCAPED_ESCAPE, _ESCAPE)
-        records.append(Record(kind, session, position, body))
-        return body_end
+            plain = body.replace(_ESCAPED_MARK, _MARK).replace(_ESCAPED_ESCAPE, _ESCAPE)
+            if len(body) - len(plain) != body.count(_ESCAPE):  # each right pair becomes one byte
+                return -1
+            body = plain
+        records.append(Record(header[1].decode("ascii"), int(header[2]), int(header[3]), body))
+        return end
 
-    def _give_up(self, kept: bytearray, start: int) -> int:
-        self.bad += 1
-        again = kept.find(_MARK_BYTE, start + 1)
-        end = len(kept) if again < 0 else again
+    def _skip(self, start: int, end: int) -> int:
+        """Counts what lies before `end` (-1: before the end of what is there) as skipped; returns its end."""
+        if end < 0:
+            end = len(self._kept)
+        self.bad += self._kept.count(_MARK, start, end)
         self.skipped += end - start
         return end
 
