@@ -32,7 +32,7 @@ class Reason:
 
     @property
     def status(self) -> FinalStatus:
-        """The status a job ends with: the playbook's own failures are `failed`, a user's cancel `canceled`."""
+        """What a job ends with: the playbook's own failures are `failed`, a user's cancel is `canceled`."""
         if self.phase == "playbook":
             return "failed"
         return "canceled" if self.phase == "user" else "error"
@@ -41,10 +41,16 @@ class Reason:
 REASONS: dict[str, Reason] = {
     "InvalidConfiguration": Reason("preparing", "Correct the option that the message names."),
     "PlaybookNotFound": Reason("preparing", "Give the playbook's path relative to the project folder."),
-    "InventoryInvalid": Reason("preparing", "Check the inventory with ansible-inventory --list -i INVENTORY."),
+    "InventoryInvalid": Reason(
+        "preparing", "Check the inventory with ansible-inventory --list -i INVENTORY."
+    ),
     "ProjectNotFound": Reason("preparing", "Give an existing folder that the controller's user can read."),
-    "PayloadTooLarge": Reason("preparing", "Remove large files from the project folder, or split the project."),
-    "NameResolution": Reason("connecting", "Check the host name in the connection and this machine's DNS.", True),
+    "PayloadTooLarge": Reason(
+        "preparing", "Remove large files from the project folder, or split the project."
+    ),
+    "NameResolution": Reason(
+        "connecting", "Check the host name in the connection and this machine's DNS.", True
+    ),
     "ConnectionRefused": Reason(
         "connecting", "Check the port in the connection, and that the API server is running.", True
     ),
@@ -55,9 +61,15 @@ REASONS: dict[str, Reason] = {
         "connecting",
         "Give the cluster's CA in ssl_ca_cert, and use a host name that is in the server's certificate.",
     ),
-    "NotKubernetes": Reason("connecting", "Give the address of the Kubernetes API server, not of another service."),
-    "Unauthorized": Reason("connecting", "Give a token or certificate that this cluster accepts and that is valid."),
-    "Forbidden": Reason("connecting", "Grant the named permission to the connection's user in the namespace."),
+    "NotKubernetes": Reason(
+        "connecting", "Give the address of the Kubernetes API server, not of another service."
+    ),
+    "Unauthorized": Reason(
+        "connecting", "Give a token or certificate that this cluster accepts and that is valid."
+    ),
+    "Forbidden": Reason(
+        "connecting", "Grant the named permission to the connection's user in the namespace."
+    ),
     "APIServerError": Reason("connecting", "Look at the API server's own words, and try again.", True),
     "NamespaceNotFound": Reason("creating", "Create the namespace, or name an existing one."),
     "QuotaExceeded": Reason("creating", "Wait for other pods to end, or raise the namespace's quota.", True),
@@ -83,7 +95,9 @@ REASONS: dict[str, Reason] = {
     "AttachForbidden": Reason(
         "running", "Grant get and create on pods/attach to the connection's user in the namespace."
     ),
-    "ProtocolViolation": Reason("running", "Check what in the image or playbook writes to the worker's output."),
+    "ProtocolViolation": Reason(
+        "running", "Check what in the image or playbook writes to the worker's output."
+    ),
     "ClusterUnreachable": Reason(
         "running", "Check the API server and the network, or raise cluster_outage_timeout.", True
     ),
@@ -127,10 +141,12 @@ class Failure(Exception):
 
     @property
     def phase(self) -> Phase:
+        """The part of the job's life in which it happened."""
         return REASONS[self.reason].phase
 
     @property
     def status(self) -> FinalStatus:
+        """The status that the job ends with."""
         return REASONS[self.reason].status
 
     def as_result(self) -> dict[str, Any]:

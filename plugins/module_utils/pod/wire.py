@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.supervisor import (
@@ -212,7 +212,7 @@ class Ended:
     left: int
 
 
-Message = Hello | Received | Started | Output | Beat | Canceling | Ended
+Message: TypeAlias = "Hello | Received | Started | Output | Beat | Canceling | Ended"
 
 
 def message(record: Record) -> Message | None:
@@ -277,7 +277,7 @@ class _Fields:
 
     def count(self, name: str) -> int:
         value = self._fields.get(name)
-        if type(value) is not int or not 0 <= value < self._LIMIT:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < self._LIMIT:
             raise self._violation(name)
         return value
 
