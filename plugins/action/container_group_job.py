@@ -1,0 +1,21 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Launches a job from a play: adds the play's own inventory, where it is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.action.on_controller import ActionModule as OnController
+from ansible_collections.jobpods.controller.plugins.module_utils.job.current_inventory import current_inventory
+
+
+class ActionModule(OnController):
+    """Has the job launched, and shows it live."""
+
+    def resolve(self, params: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Replaces `inventory: current` by the inventory of the calling play."""
+        if params.get("inventory") == "current":
+            return {**params, "inventory": current_inventory(task_vars["hostvars"], self._loader)}
+        return params

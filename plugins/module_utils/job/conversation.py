@@ -1,0 +1,419 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job's talk with its supervisor: one conversation, over as many attaches as it takes.
+
+Every record that goes up may be sent again, and every piece of output has its offset, so that a connection may
+break at any byte: nothing is lost and nothing comes twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import NotAttachable, Unreachable
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.pod import wire
+
+ATTACHES_PER_LEASE = 1 << 20
+"""Session numbers of one lease: those of a later lease are all higher, whatever the earlier one did."""
+HELLO_LIMIT = 3.0
+"""Seconds to wait for the supervisor's answer to an attach, which it gives in milliseconds once it runs."""
+SILENCE_LIMIT = 16.0
+"""Seconds without a record (it beats every 5) after which a connection counts as dead."""
+BEAT_INTERVAL = 5.0
+ACK_EVERY = 64 << 10
+UNSTORED_LIMIT = 8 << 20
+"""Bytes of output that may wait for the store; beyond it the supervisor is not asked for more."""
+BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
+"""Seconds between attaches after a connection broke; the last repeats."""
+
+
+class Stream(Protocol):
+    """An attach, as `cluster.attach.AttachStream` is one."""
+
+    @property
+    def error(self) -> dict[str, Any] | None:
+        """The `Status` with which Kubernetes ended the stream, if it was no success."""
+
+    async def read(self) -> bytes: ...
+
+    async def write(self, content: bytes) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class PayloadSource(Protocol):
+    """The payload, read in pieces."""
+
+    length: int
+    sha256: str
+
+    def read(self, offset: int, size: int) -> bytes: ...
+
+
+class Listener(Protocol):
+    """Hears what the supervisor says."""
+
+    async def output(self, piece: bytes) -> None:
+        """The next piece of the worker's output; each comes once, in order."""
+
+    def connected(self) -> None:
+        """The supervisor answered an attach."""
+
+    def disconnected(self, trouble: Unreachable) -> None:
+        """A connection broke, or could not be made; it is tried again."""
+
+    def received(self) -> None:
+        """The supervisor has the whole payload."""
+
+    def started(self) -> None:
+        """The runner was started."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is agreed for one conversation.
+
+    Attributes:
+        lease: the store's fencing number; sessions are numbered from `lease * ATTACHES_PER_LEASE` on.
+        timeout: seconds the run may take; None for no limit.
+        cancel_grace: seconds between asking Ansible to stop and killing it.
+        outage_limit: seconds without any answer after which the cluster counts as unreachable.
+    """
+
+    lease: int
+    timeout: int | None
+    cancel_grace: float
+    outage_limit: float
+
+
+class Conversation:
+    """Owns the attach; `run` talks until the run has ended.
+
+    Attributes:
+        ended: the supervisor's report, once it came.
+        heard: a supervisor has answered at least once.
+        stored: output below this offset is safe in the store; set it by `store_reached`.
+    """
+
+    def __init__(
+        self,
+        attach: Callable[[], Awaitable[Stream]],
+        payload: asyncio.Future[PayloadSource],
+        listener: Listener,
+        terms: Terms,
+    ) -> None:
+        self.ended: wire.Ended | None = None
+        self.heard = False
+        self.stored = 0
+        self._attach = attach
+        self._payload = payload
+        self._source: PayloadSource | None = None
+        self._listener = listener
+        self._terms = terms
+        self._session = terms.lease * ATTACHES_PER_LEASE
+        self._arrived = 0
+        self._acknowledged = 0
+        self._whole = False
+        self._started = False
+        self._cancel_grace: float | None = None
+        self._stream: Stream | None = None
+        self._sender: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[bytes] | None = None
+        self._decoder = wire.Decoder()
+        self._waiting: list[wire.Record] = []  # records that came in one piece with the hello
+        self._asked_again = -1
+        self._unwritable: Unreachable | None = None
+        self._offset = 0
+        self._heard_at = time.monotonic()
+
+    # -- what others may ask --
+
+    async def cancel(self, grace: float) -> None:
+        """Stops the run: asks Ansible, and kills after `grace` seconds. Also told to attaches that come later."""
+        self._cancel_grace = grace
+        if self._stream is not None and self.heard:
+            await self._send(wire.cancel(self._session, grace))
+
+    async def store_reached(self, offset: int) -> None:
+        """Tells that all output below `offset` is stored, so that the supervisor may forget it."""
+        self.stored = offset
+        await self._acknowledge()
+
+    async def bye(self) -> None:
+        """Tells that everything is stored: the supervisor ends."""
+        if self._stream is not None:
+            with suppress(Unreachable):
+                await self._stream.write(wire.bye(self._session))
+
+    async def close(self) -> None:
+        """Leaves; the run goes on."""
+        left: list[asyncio.Task[None] | asyncio.Task[bytes]] = []
+        if self._sender is not None:
+            left.append(self._sender)
+        if self._reading is not None:
+            left.append(self._reading)
+        self._sender, self._reading = None, None
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.close()
+
+    # -- attaching --
+
+    async def try_once(self) -> bool:
+        """One early attach: the container may not be there yet.
+
+        Returns:
+            Whether the supervisor answered; then `run` goes on with this connection.
+        """
+        try:
+            await self._open()
+        except (NotAttachable, Unreachable):
+            await self.close()
+            return False
+        return True
+
+    async def run(self) -> wire.Ended:
+        """Talks until the run has ended, attaching again whenever the connection breaks.
+
+        Returns:
+            The supervisor's report. The connection stays open for `bye`.
+
+        Raises:
+            Failure: `ClusterUnreachable` after `outage_limit` seconds without an answer, `ProtocolViolation`,
+                `AttachForbidden`, and whatever else is final.
+        """
+        tries = 0
+        self._heard_at = opened = time.monotonic()
+        while True:
+            try:
+                if self._stream is None:
+                    await self._open()
+                opened = time.monotonic()
+                return await self._listen()
+            except NotAttachable as exc:
+                trouble = Unreachable(Failure("ClusterUnreachable", f"The pod can't be attached to: {exc}"))
+            except Unreachable as exc:
+                trouble = exc
+            await self.close()
+            self._listener.disconnected(trouble)
+            self._check_outage(trouble)
+            if time.monotonic() - opened > SILENCE_LIMIT:
+                tries = 0
+            await asyncio.sleep(BACKOFF[min(tries, len(BACKOFF) - 1)])
+            tries += 1
+
+    def _check_outage(self, trouble: Unreachable) -> None:
+        away = time.monotonic() - self._heard_at
+        if away >= self._terms.outage_limit:
+            raise Failure(
+                "ClusterUnreachable",
+                f"Nothing was heard from the pod for {away:.0f} s, longer than cluster_outage_timeout"
+                f" ({self._terms.outage_limit:.0f} s): {trouble.failure.message}",
+                details=trouble.failure.details,
+                traceback=trouble.failure.traceback,
+            ) from trouble
+
+    async def _open(self) -> None:
+        """Attaches and opens a session; the connection counts only when the supervisor has said hello."""
+        self._session += 1
+        self._unwritable = None
+        self._stream = stream = await self._attach()
+        decoder = wire.Decoder()
+        await stream.write(wire.attach(self._session, self._arrived))
+        deadline = time.monotonic() + HELLO_LIMIT
+        while True:
+            received = await self._read(stream, deadline - time.monotonic())
+            if received is None:
+                raise NotAttachable("the supervisor did not answer")
+            if not received:
+                raise NotAttachable(_ending(stream))
+            records = decoder.feed(received)
+            for index, record in enumerate(records):
+                if record.session != self._session:
+                    continue
+                said = wire.message(record)
+                if isinstance(said, wire.Hello):
+                    self._decoder, self._waiting = decoder, records[index + 1 :]
+                    await self._begin(said)
+                    return
+
+    async def _read(self, stream: Stream, seconds: float) -> bytes | None:
+        """What comes within `seconds`, b"" at the end of the stream; None if nothing did (a later call gets it)."""
+        if self._reading is None:
+            self._reading = asyncio.create_task(stream.read())
+        awaited: list[asyncio.Task[None] | asyncio.Task[bytes]] = [self._reading]
+        if self._sender is not None:
+            awaited.append(self._sender)  # its failure is news, too
+        await asyncio.wait(awaited, timeout=max(0.0, seconds), return_when=asyncio.FIRST_COMPLETED)
+        if not self._reading.done():
+            return None
+        reading, self._reading = self._reading, None
+        return reading.result()
+
+    async def _begin(self, hello: wire.Hello) -> None:
+        if hello.protocol != wire.PROTOCOL:
+            raise Failure("ProtocolViolation", f"The supervisor speaks protocol {hello.protocol}, not {wire.PROTOCOL}.")
+        if hello.spool_start > self._arrived:
+            raise Failure(
+                "ControllerLost",
+                f"The pod no longer has the output from byte {self._arrived} on; it starts at {hello.spool_start}.",
+            )
+        self._heard_at = time.monotonic()
+        self.heard = True
+        self._listener.connected()
+        self._acknowledged = self._arrived
+        if hello.state in ("waiting", "receiving"):
+            self._send_payload(hello.payload)
+        else:
+            self._note_whole()
+        if hello.state == "running":
+            self._note_started()
+        if self._cancel_grace is not None:
+            await self._send(wire.cancel(self._session, self._cancel_grace))
+
+    def _note_whole(self) -> None:
+        if not self._whole:
+            self._whole = True
+            self._listener.received()
+
+    def _note_started(self) -> None:
+        """The runner runs, or ran: `started` may be lost, but all that comes after it says so, too."""
+        self._note_whole()
+        if not self._started:
+            self._started = True
+            self._listener.started()
+
+    # -- sending --
+
+    async def _send(self, record: bytes) -> None:
+        """Sends on the open connection; `_listen` leaves one that can't be written to."""
+        if self._stream is not None:
+            try:
+                await self._stream.write(record)
+            except Unreachable as exc:
+                self._unwritable = exc
+
+    async def _acknowledge(self) -> None:
+        if self._arrived - self.stored < UNSTORED_LIMIT:
+            self._acknowledged = self._arrived
+            await self._send(wire.ack(self._session, self._arrived, min(self.stored, self._arrived)))
+
+    def _send_payload(self, offset: int) -> None:
+        """Sends the payload from `offset` on in a task of its own, so that answers are heard meanwhile."""
+        self._offset = offset
+        if self._sender is None or self._sender.done():
+            self._sender = asyncio.create_task(self._payload_sender())
+
+    async def _payload_sender(self) -> None:
+        if self._source is None:
+            self._source = await asyncio.shield(self._payload)  # a cancelled sender leaves it
+        source = self._source
+        while self._stream is not None:
+            if self._offset < source.length:
+                piece = source.read(self._offset, wire.PAYLOAD_CHUNK)
+                record = wire.payload(self._session, self._offset, piece)
+                self._offset += len(piece)
+                await self._stream.write(record)
+                continue
+            terms = self._terms
+            await self._stream.write(
+                wire.start(
+                    self._session,
+                    length=source.length,
+                    sha256=source.sha256,
+                    timeout=terms.timeout,
+                    cancel_grace=terms.cancel_grace,
+                )
+            )
+            if self._offset >= source.length:  # it was not set back meanwhile
+                return
+
+    # -- listening --
+
+    async def _listen(self) -> wire.Ended:
+        stream = self._stream
+        assert stream is not None  # noqa: S101 - for mypy: `run` has opened it
+        waiting, self._waiting = self._waiting, []
+        next_beat = time.monotonic() + BEAT_INTERVAL
+        while True:
+            for record in waiting:
+                if record.session == self._session:
+                    self._heard_at = time.monotonic()
+                    await self._take(wire.message(record))
+                    if self.ended is not None:
+                        return self.ended
+            if self._sender is not None and self._sender.done():
+                sender, self._sender = self._sender, None
+                sender.result()  # a payload that can't be built ends the job here, one that can't be sent the attach
+            if self._unwritable is not None:
+                raise self._unwritable
+            now = time.monotonic()
+            if now >= next_beat:
+                next_beat = now + BEAT_INTERVAL
+                await self._send(wire.beat(self._session))
+                await self._acknowledge()
+            if now - self._heard_at > SILENCE_LIMIT:
+                raise _broken(f"nothing was heard for {SILENCE_LIMIT:.0f} s")
+            received = await self._read(stream, min(1.0, next_beat - now))
+            if received is None:
+                waiting = []
+                continue
+            if not received:
+                raise _broken(_ending(stream))
+            waiting = self._decoder.feed(received)
+
+    async def _take(self, said: wire.Message | None) -> None:
+        if isinstance(said, wire.Output):
+            await self._take_output(said)
+        elif isinstance(said, wire.Ended):
+            if said.offset > self._arrived:
+                await self._ask_again()
+            else:
+                if said.elapsed is not None:
+                    self._note_started()
+                self.ended = said
+        elif isinstance(said, wire.Received):
+            if said.whole:
+                self._note_whole()
+            elif self._source is not None and self._offset >= self._source.length and said.offset < self._offset:
+                self._send_payload(said.offset)
+        elif isinstance(said, wire.Started):
+            self._note_started()
+
+    async def _ask_again(self) -> None:
+        """A record was lost: has the supervisor send from there again, once for each place."""
+        if self._asked_again != self._arrived:
+            self._asked_again = self._arrived
+            await self._send(wire.attach(self._session, self._arrived))
+
+    async def _take_output(self, said: wire.Output) -> None:
+        if said.offset > self._arrived:
+            await self._ask_again()
+            return
+        self._note_started()
+        fresh = said.piece[self._arrived - said.offset :]
+        if fresh:
+            self._arrived += len(fresh)
+            await self._listener.output(fresh)
+        if self._arrived - self._acknowledged >= ACK_EVERY:
+            await self._acknowledge()
+
+
+def _ending(stream: Stream) -> str:
+    if stream.error is not None:
+        return str(stream.error.get("message") or stream.error)
+    return "the connection was closed"
+
+
+def _broken(words: str) -> Unreachable:
+    return Unreachable(Failure("ClusterUnreachable", f"The connection to the pod broke: {words}."))

@@ -1,0 +1,95 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shows a job on the terminal of the `ansible-playbook` that launched it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from ansible import constants as C
+
+
+class Terminal(Protocol):
+    """The part of Ansible's `Display` that is used."""
+
+    verbosity: int
+
+    def display(self, msg: str, color: str | None = None) -> None: ...
+
+    def warning(self, msg: str) -> None: ...
+
+
+def event_color(name: str, changed: bool) -> str | None:
+    """The colour that Ansible's default callback gives the output of an event."""
+    if name in ("runner_on_ok", "runner_item_on_ok"):
+        return str(C.COLOR_CHANGED if changed else C.COLOR_OK)
+    colors = {
+        "runner_on_failed": C.COLOR_ERROR,
+        "runner_item_on_failed": C.COLOR_ERROR,
+        "runner_on_unreachable": C.COLOR_UNREACHABLE,
+        "runner_on_skipped": C.COLOR_SKIP,
+        "runner_item_on_skipped": C.COLOR_SKIP,
+        "verbose": C.COLOR_VERBOSE,
+        "warning": C.COLOR_WARN,
+        "deprecated": C.COLOR_DEPRECATE,
+        "error": C.COLOR_ERROR,
+    }
+    return colors.get(name)
+
+
+class JobDisplay:
+    """Shows the messages of a job process."""
+
+    def __init__(self, terminal: Terminal, *, host: str = "", output: bool = True) -> None:
+        """Gets ready.
+
+        Args:
+            terminal: Ansible's `Display`.
+            host: the play's host that the job runs for, where several do at once; marks every line.
+            output: show the playbook's own output, too (not with `no_log`).
+        """
+        self._terminal = terminal
+        self._host = f"[{host}] " if host else ""
+        self._job = "jobpods"
+        self._output = output
+
+    def show(self, message: dict[str, Any]) -> None:
+        """Shows one message."""
+        kind = message["type"]
+        if kind == "job":
+            self._job = f"job {message['id']}"
+            self._step(message["name"])
+        elif kind == "step":
+            if message["verbosity"] <= self._terminal.verbosity:
+                self._step(message["text"])
+        elif kind == "warning":
+            self._terminal.warning(f"{self._host}{self._job}: {message['text']}")
+        elif kind == "output" and self._output:
+            self._show_output(message["events"])
+
+    def closing(self, result: dict[str, Any]) -> None:
+        """Shows how the job ended, in one line; Ansible itself shows failures."""
+        job = result.get("job")
+        if job and job["id"] is not None and not result["failed"]:
+            self._step(result["msg"], C.COLOR_CHANGED if result["changed"] else C.COLOR_OK)
+
+    def _step(self, text: str, color: str | None = None) -> None:
+        for line in text.splitlines():
+            self._terminal.display(f"{self._host}{self._job}: {line}", color=color or C.COLOR_HIGHLIGHT)
+
+    def _show_output(self, events: Iterable[list[Any]]) -> None:
+        """One call for all neighbouring lines of one colour: each is a message to Ansible's main process."""
+        lines: list[str] = []
+        current: str | None = None
+        for name, changed, text in events:
+            color = event_color(name, changed)
+            if color != current and lines:
+                self._terminal.display("\n".join(lines), color=current)
+                lines = []
+            current = color
+            mark = f"{self._host}{self._job} | " if self._host else ""
+            lines.extend(mark + line for line in text.split("\n"))
+        if lines:
+            self._terminal.display("\n".join(lines), color=current)

@@ -1,0 +1,41 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starts the job process: a script, so that it needs nothing but the path of this file.
+
+The collection may lie anywhere that Ansible finds it, which Python alone would not; so this gives the package
+`ansible_collections.jobpods.controller` the place that this file lies in.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+PACKAGES = ("ansible_collections", "ansible_collections.jobpods", "ansible_collections.jobpods.controller")
+
+
+def install_collection(root: Path) -> None:
+    """Makes the collection in `root` importable under its full name."""
+    for name in PACKAGES:
+        package = importlib.util.module_from_spec(ModuleSpec(name, None, is_package=True))
+        package.__path__ = [str(root)] if name == PACKAGES[-1] else []
+        sys.modules[name] = package
+
+
+def main() -> int:
+    """Runs the job process, or tells the launcher which library it lacks."""
+    install_collection(Path(__file__).resolve().parents[3])
+    try:
+        from ansible_collections.jobpods.controller.plugins.module_utils.job.process import main as run
+    except ModuleNotFoundError as exc:
+        sys.stdout.write(json.dumps({"type": "missing", "library": str(exc.name).partition(".")[0]}) + "\n")
+        return 1
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

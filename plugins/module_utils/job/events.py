@@ -1,0 +1,261 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `ansible-runner worker` writes, read as it comes from the pod: bounded, checked, and counted.
+
+The stream is lines of JSON (statuses, events, an end mark) with one zip archive of artifacts in it, whose
+length is announced and whose base64 has no end of line of its own (ansible-runner: streaming.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+
+MAX_LINE = 32 << 20
+"""Bytes of one line, hence of one event."""
+MAX_EVENTS = 10_000_000
+MAX_ARTIFACTS = 256 << 20
+"""Bytes of the artifacts' archive; events come by themselves, so what is left is small."""
+MAX_SET_STATS = 4 << 20
+MAX_FAILURES = 50
+"""Failed hosts that are named in the result."""
+KEPT_LINES = 40
+"""Last lines of output that are kept to explain an end without events."""
+
+HOST_STATUSES = ("ok", "changed", "failed", "unreachable", "skipped")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One job event.
+
+    Attributes:
+        counter: running number, from 1.
+        name: for example `runner_on_ok`.
+        stdout: what ansible-playbook printed with it, with its escape sequences.
+        changed: the task changed something.
+    """
+
+    counter: int
+    name: str
+    stdout: str
+    changed: bool = False
+
+
+@dataclass
+class Batch:
+    """Events that arrived together.
+
+    Attributes:
+        events: in their order.
+        lines: the same as raw JSON lines, each with its end of line.
+        offset: position in the worker's output after the last of them.
+    """
+
+    events: list[Event] = field(default_factory=list)
+    lines: bytearray = field(default_factory=bytearray)
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class TaskFailure:
+    """Where and how a host failed."""
+
+    host: str
+    task: str
+    play: str
+    message: str
+    unreachable: bool
+
+    def as_detail(self) -> dict[str, Any]:
+        kind = "unreachable" if self.unreachable else "failed"
+        return {"host": self.host, "task": self.task, "play": self.play, "msg": self.message, "status": kind}
+
+
+@dataclass
+class Summary:
+    """What the events of a run add up to.
+
+    Attributes:
+        status: the runner's last word: `starting`, `running`, `successful`, `failed`, `timeout`, ...
+        explanation: the runner's `job_explanation` and `result_traceback`, if it gave any.
+        events: how many there were; counters 1 to `events` are all there.
+        playbook_started: `playbook_on_start` was seen.
+        stats: the playbook's own recap was seen.
+        eof: the runner's end mark was seen.
+        hosts: how many hosts ended in each of `HOST_STATUSES`.
+        changed: any host changed, or any task did before there was a recap.
+        artifacts: what `set_stats` collected.
+        last_lines: the last lines of output.
+    """
+
+    status: str = ""
+    explanation: str = ""
+    events: int = 0
+    playbook_started: bool = False
+    stats: bool = False
+    eof: bool = False
+    hosts: dict[str, int] = field(default_factory=dict)
+    changed: bool = False
+    artifacts: dict[str, Any] = field(default_factory=dict)
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
+    _failures: dict[str, TaskFailure] = field(default_factory=dict)
+    _failed_hosts: frozenset[str] = frozenset()
+
+    @property
+    def failures(self) -> list[TaskFailure]:
+        """The last failure of each host that the recap counts as failed or unreachable (so no rescued ones)."""
+        if not self.stats:
+            return list(self._failures.values())
+        return [failure for host, failure in self._failures.items() if host in self._failed_hosts]
+
+    def add(self, fields: dict[str, Any]) -> Event:
+        """Takes one event's fields and counts it.
+
+        Raises:
+            Failure: `ProtocolViolation`, where it is no event of ansible-runner, or not the next one.
+        """
+        counter, name, stdout = fields.get("counter"), fields.get("event"), fields.get("stdout", "")
+        if type(counter) is not int or not isinstance(name, str) or not isinstance(stdout, str):
+            raise _violation("an event without counter, name or output")
+        if counter != self.events + 1 or counter > MAX_EVENTS:
+            raise _violation(f"event {counter} where event {self.events + 1} was due")
+        self.events = counter
+        facts = fields.get("event_data")
+        changed = self._look(name, facts) if isinstance(facts, dict) else False
+        if stdout:
+            self.last_lines.extend(stdout.splitlines()[-KEPT_LINES:])
+        return Event(counter, name, stdout, changed)
+
+    def _look(self, name: str, facts: dict[str, Any]) -> bool:
+        if name == "runner_on_ok":
+            result = facts.get("res")
+            changed = isinstance(result, dict) and result.get("changed") is True
+            self.changed = self.changed or changed
+            return changed
+        if name in ("runner_on_failed", "runner_on_unreachable"):
+            self._note_failure(facts, unreachable=name == "runner_on_unreachable")
+        elif name == "playbook_on_start":
+            self.playbook_started = True
+        elif name == "playbook_on_stats":
+            self._take_stats(facts)
+        return False
+
+    def _note_failure(self, facts: dict[str, Any], *, unreachable: bool) -> None:
+        host = facts.get("host")
+        if not isinstance(host, str) or facts.get("ignore_errors") is True:
+            return
+        if host not in self._failures and len(self._failures) >= MAX_FAILURES:
+            return
+        result = facts.get("res")
+        message = result.get("msg", "") if isinstance(result, dict) else ""
+        self._failures[host] = TaskFailure(
+            host[:256],
+            str(facts.get("task", ""))[:256],
+            str(facts.get("play", ""))[:256],
+            str(message)[:1024],
+            unreachable,
+        )
+
+    def _take_stats(self, facts: dict[str, Any]) -> None:
+        """Counts each host once, under the worst that happened to it; AWX's `host_status_counts` does, too."""
+        hosts: dict[str, str] = {}
+        names = {"skipped": "skipped", "ok": "ok", "changed": "changed", "failures": "failed", "dark": "unreachable"}
+        for key, status in names.items():
+            counts = facts.get(key)
+            if isinstance(counts, dict):
+                hosts.update(dict.fromkeys(counts, status))
+        self.stats = True
+        self.hosts = dict.fromkeys(HOST_STATUSES, 0)
+        for status in hosts.values():
+            self.hosts[status] += 1
+        self._failed_hosts = frozenset(host for host, status in hosts.items() if status in ("failed", "unreachable"))
+        self.changed = bool(facts.get("changed"))
+        artifacts = facts.get("artifact_data")
+        if isinstance(artifacts, dict):
+            if len(json.dumps(artifacts)) > MAX_SET_STATS:
+                raise _violation(f"more than {MAX_SET_STATS} bytes of set_stats")
+            self.artifacts = artifacts
+
+
+class RunnerStream:
+    """Reads the worker's output, in pieces of any size.
+
+    Attributes:
+        summary: what it added up to so far.
+        offset: bytes of the output before the first that is still needed: where another reader could start.
+    """
+
+    def __init__(self) -> None:
+        self.summary = Summary()
+        self.offset = 0
+        self._kept = bytearray()
+        self._searched = 0
+        self._archive_left = 0
+
+    def feed(self, piece: bytes) -> Batch:
+        """The events that are whole with this piece.
+
+        Raises:
+            Failure: `ProtocolViolation`, where this is not what ansible-runner writes, or is too much.
+        """
+        batch = Batch()
+        kept = self._kept
+        kept += piece
+        start = 0
+        while start < len(kept):
+            if self._archive_left:
+                skipped = min(self._archive_left, len(kept) - start)
+                self._archive_left -= skipped
+                start += skipped
+                continue
+            end = kept.find(b"\n", max(start, self._searched))
+            if end < 0:
+                if len(kept) - start > MAX_LINE:
+                    raise _violation(f"a line of more than {MAX_LINE} bytes")
+                break
+            self._take(kept[start : end + 1], batch)
+            start = end + 1
+        del kept[:start]
+        self._searched = len(kept)
+        self.offset += start
+        batch.offset = self.offset
+        return batch
+
+    def _take(self, line: bytearray, batch: Batch) -> None:
+        if len(line) > MAX_LINE:
+            raise _violation(f"a line of {len(line)} bytes")
+        summary = self.summary
+        try:
+            fields = json.loads(line)
+        except (ValueError, RecursionError) as exc:
+            raise _violation(f"a line that is not JSON: {line[:80].decode('utf-8', 'replace')!r}") from exc
+        if not isinstance(fields, dict):
+            raise _violation("a line that is not a mapping")
+        if summary.eof:
+            raise _violation("output after the end mark")
+        if "event" in fields:
+            if fields.get("uuid") == 0:  # ansible-runner's keepalive
+                return
+            batch.events.append(summary.add(fields))
+            batch.lines += line
+        elif "status" in fields:
+            summary.status = str(fields["status"])[:32]
+            words = [str(fields[key])[:8192] for key in ("job_explanation", "result_traceback") if fields.get(key)]
+            summary.explanation = "\n".join(words) or summary.explanation
+        elif "zipfile" in fields:
+            size = fields["zipfile"]
+            if type(size) is not int or not 0 <= size <= MAX_ARTIFACTS:
+                raise _violation(f"artifacts of {size!r} bytes, where {MAX_ARTIFACTS} are allowed")
+            self._archive_left = (size + 2) // 3 * 4
+        elif "eof" in fields:
+            summary.eof = True
+
+
+def _violation(what: str) -> Failure:
+    return Failure("ProtocolViolation", f"The pod sent what ansible-runner never writes: {what}.")

@@ -1,0 +1,124 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starts a job process, asks it for one thing, and passes on what it tells."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.request import Request
+from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+ENTRY = Path(__file__).with_name("entry.py")
+LIBRARIES = {
+    "aiohttp": "aiohttp >= 3.9",
+    "alembic": "alembic >= 1.13",
+    "cryptography": "cryptography >= 41",
+    "kubernetes": "kubernetes >= 29",
+    "sqlalchemy": "SQLAlchemy >= 2.0",
+    "yaml": "PyYAML >= 6.0",
+}
+"""What to install for each library that the job process imports; requirements.txt asks for the same."""
+
+Show = Callable[[dict[str, Any]], None]
+
+
+def call(request: Request, show: Show, entry: Path = ENTRY) -> dict[str, Any]:
+    """Has a job process serve a request.
+
+    The process is detached: when the caller ends early, by whatever, the process sees the end of its pipe and
+    cancels the job of an attached launch.
+
+    Args:
+        request: what to do; it goes over a pipe, since it may hold secrets.
+        show: told each message of the job process but the last, its result.
+        entry: the job process' script.
+
+    Returns:
+        The result of the verb.
+    """
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(  # noqa: S603 - our own script, in the Python that runs this
+            (sys.executable, str(entry)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=request.folder,
+            start_new_session=True,
+        )
+        try:
+            result = _talk(process, request, show)
+            if result is None:
+                process.wait()
+                errors.seek(0)
+                words = errors.read()[-8192:].decode("utf-8", "replace")
+                message = f"The job process ended with exit status {process.returncode} before it gave a result."
+                result = refusal(Failure("ControllerLost", message, traceback=words))
+            return result
+        finally:
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+
+def _talk(process: subprocess.Popen[bytes], request: Request, show: Show) -> dict[str, Any] | None:
+    if process.stdin is None or process.stdout is None:
+        return None
+    try:
+        process.stdin.write(json.dumps(request.as_message()).encode("ascii") + b"\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        pass  # it says why in its messages, or on standard error
+    for line in process.stdout:
+        message = json.loads(line)
+        if message["type"] == "result":
+            result: dict[str, Any] = message["result"]
+            return result
+        if message["type"] == "missing":
+            return refusal(_missing(message["library"]))
+        show(message)
+    return None
+
+
+def _missing(library: str) -> Failure:
+    needed = LIBRARIES.get(library, library)
+    return Failure(
+        "InvalidConfiguration",
+        f"The Python library {needed} is missing on the controller, in {sys.executable}.",
+        hint=f"Install it with: {sys.executable} -m pip install '{needed}'",
+    )
+
+
+def run_module(module: AnsibleModule) -> None:
+    """`main` of each of the collection's modules: has a job process do it, and ends the module with its result.
+
+    The action plugin `on_controller` runs modules this way only with `async`; it adds what it knows as `_launcher`.
+    """
+    params = dict(module.params)
+    known = params.pop("_launcher", None)
+    if known is None:
+        module.fail_json(msg="This module runs on the controller through its action plugin, which was not used.")
+    request = Request(
+        verb=known["verb"],
+        params=params,
+        folder=known["folder"],
+        check=module.check_mode,
+        diff=module._diff,
+        verbosity=module._verbosity,
+        environment=known["environment"],
+    )
+    result = call(request, lambda message: None, Path(known["entry"]))
+    if result["failed"]:
+        module.fail_json(**result)
+    module.exit_json(**result)

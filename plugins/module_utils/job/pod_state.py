@@ -1,0 +1,231 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a pod document of the API server means for its job: pure functions, no requests.
+
+The reasons are the kubelet's, the scheduler's and the disruption conditions' (Kubernetes: Pod Lifecycle, Images,
+Disruptions).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+
+Document = Mapping[str, Any]
+
+PULL_REASONS = frozenset(
+    ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError")
+)
+START_REASONS = frozenset(("CreateContainerError", "RunContainerError", "CreatePodSandboxError", "StartError"))
+FINAL_PULL_WORDS = (
+    "not found",
+    "manifest unknown",
+    "name unknown",
+    "does not exist",
+    "pull access denied",
+    "unauthorized",
+    "forbidden",
+    "authentication required",
+    "no basic auth credentials",
+)
+"""What registries and container runtimes say where asking again can't help; compared in lower case."""
+MISSING_PROGRAM = "executable file not found"
+DISRUPTIONS = {
+    "PreemptionByScheduler": "Preempted",
+    "DeletionByTaintManager": "NodeLost",
+    "DeletionByPodGC": "NodeLost",
+    "EvictionByEvictionAPI": "Evicted",
+    "TerminationByKubelet": "Evicted",
+}
+"""Reasons of the pod's condition `DisruptionTarget`."""
+
+ContainerState = Literal["absent", "waiting", "running", "terminated"]
+
+
+@dataclass(frozen=True)
+class PodState:
+    """The part of a pod document that a job cares for.
+
+    Attributes:
+        uid: the pod's; tells it from a namesake.
+        phase: `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
+        node: where it was scheduled, else "".
+        container: state of the worker container.
+        reason: why the worker container waits or ended, or the pod failed.
+        message: the cluster's words to it.
+        exit_code: of the ended worker container.
+        deleting: somebody has asked for the pod's deletion.
+        disruption: reason of our table for a disruption that the cluster announces, else "".
+        unschedulable: the scheduler's words where it finds no node, else "".
+    """
+
+    uid: str
+    phase: str
+    node: str
+    container: ContainerState
+    reason: str
+    message: str
+    exit_code: int | None
+    deleting: bool
+    disruption: str
+    unschedulable: str
+
+    @property
+    def pulling(self) -> bool:
+        """Whether pulling the worker's image has failed and is tried again."""
+        return self.container == "waiting" and self.reason in PULL_REASONS
+
+
+def pod_state(pod: Document, worker: str) -> PodState:
+    """Reads a pod document.
+
+    Args:
+        pod: as the API server sends it.
+        worker: name of the worker container.
+    """
+    metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
+    conditions = {str(entry.get("type")): entry for entry in status.get("conditions") or ()}
+    scheduled = conditions.get("PodScheduled") or {}
+    disrupted = conditions.get("DisruptionTarget") or {}
+    container, reason, message, exit_code = _container(status, worker)
+    pod_reason = str(status.get("reason") or "")
+    disruption = DISRUPTIONS.get(str(disrupted.get("reason")), "") if disrupted.get("status") == "True" else ""
+    if not disruption and pod_reason in ("Evicted", "NodeLost", "Preempting"):
+        disruption = {"Preempting": "Preempted"}.get(pod_reason, pod_reason)
+    return PodState(
+        uid=str(metadata.get("uid") or ""),
+        phase=str(status.get("phase") or "Unknown"),
+        node=str((pod.get("spec") or {}).get("nodeName") or ""),
+        container=container,
+        reason=reason or pod_reason,
+        message=message or str(status.get("message") or disrupted.get("message") or ""),
+        exit_code=exit_code,
+        deleting=bool(metadata.get("deletionTimestamp")),
+        disruption=disruption,
+        unschedulable=(
+            str(scheduled.get("message") or "no node fits")
+            if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable"
+            else ""
+        ),
+    )
+
+
+def _container(status: Document, worker: str) -> tuple[ContainerState, str, str, int | None]:
+    """State of the worker, or of the init container that keeps it from starting."""
+    for entry in status.get("initContainerStatuses") or ():
+        state = entry.get("state") or {}
+        waiting, ended = state.get("waiting"), state.get("terminated")
+        if waiting and waiting.get("reason") not in (None, "PodInitializing", "ContainerCreating"):
+            return "waiting", str(waiting["reason"]), str(waiting.get("message") or ""), None
+        if ended and ended.get("exitCode"):
+            words = f"init container {entry.get('name')!r} ended with exit code {ended['exitCode']}"
+            return "terminated", str(ended.get("reason") or "Error"), words, int(ended["exitCode"])
+    for entry in status.get("containerStatuses") or ():
+        if entry.get("name") != worker:
+            continue
+        state = entry.get("state") or {}
+        if "running" in state:
+            return "running", "", "", None
+        if "terminated" in state:
+            ended = state["terminated"]
+            code = ended.get("exitCode")
+            return "terminated", str(ended.get("reason") or ""), str(ended.get("message") or ""), code
+        waiting = state.get("waiting") or {}
+        return "waiting", str(waiting.get("reason") or ""), str(waiting.get("message") or ""), None
+    return "absent", "", "", None
+
+
+def final_trouble(state: PodState) -> Failure | None:
+    """The failure of a pod that can't become, or stay, a working one; None while it still may.
+
+    A worker that ended is one only where the stream has not told how; the caller gives it time to.
+    """
+    where = f"on node {state.node}" if state.node else "before it was scheduled"
+    if state.disruption:
+        return _failure(state, state.disruption, f"The pod was stopped {where}: {state.message or state.reason}")
+    if state.deleting:
+        return _failure(state, "PodDeleted", f"The pod was deleted by somebody else {where}.")
+    if state.container == "waiting":
+        return _waiting_trouble(state)
+    if state.container == "terminated":
+        return _ended_worker(state)
+    if state.phase == "Failed":
+        return _failure(state, "ContainerTerminated", f"The pod failed {where}: {state.reason} {state.message}".strip())
+    return None
+
+
+def _waiting_trouble(state: PodState) -> Failure | None:
+    words = f"{state.reason}: {state.message}" if state.message else state.reason
+    if state.reason == "InvalidImageName":
+        return _failure(state, "InvalidImageName", f"The image's name is not valid. {words}")
+    if state.reason == "ErrImageNeverPull":
+        return _failure(state, "ImagePull", f"The image is not on the node, and its pull policy is Never. {words}")
+    if state.pulling and any(word in state.message.lower() for word in FINAL_PULL_WORDS):
+        return _failure(state, "ImagePull", f"The image can't be pulled. {words}")
+    return None
+
+
+def _ended_worker(state: PodState) -> Failure:
+    words = f"{state.reason}, exit code {state.exit_code}" + (f": {state.message}" if state.message else "")
+    if state.reason == "OOMKilled":
+        return _failure(state, "OOMKilled", f"The worker container was killed for using too much memory ({words}).")
+    if MISSING_PROGRAM in state.message:
+        return _failure(state, "RunnerMissing", f"The image has no python3 to start the job with ({words}).")
+    if state.reason in START_REASONS or state.reason == "ContainerCannotRun":
+        return _failure(state, "ContainerStart", f"The worker container can't be started ({words}).")
+    return _failure(state, "ContainerTerminated", f"The worker container ended too early ({words}).")
+
+
+def lasting_trouble(state: PodState) -> Failure | None:
+    """The failure that a pod will end with if what keeps it from starting does not go away in time."""
+    words = f"{state.reason}: {state.message}" if state.message else state.reason
+    if state.container == "waiting":
+        if state.pulling:
+            return _failure(state, "ImagePull", f"The image can't be pulled. {words}")
+        if state.reason == "CreateContainerConfigError":
+            return _failure(state, "ContainerConfig", f"The container's configuration is not complete. {words}")
+        if state.reason in START_REASONS:
+            return _failure(state, "ContainerStart", f"The worker container can't be started. {words}")
+    if state.unschedulable and not state.node:
+        return _failure(state, "Unschedulable", f"No node takes the pod: {state.unschedulable}")
+    return None
+
+
+def event_trouble(state: PodState, events: Iterable[Document]) -> Failure | None:
+    """What the pod's own events say about why it does not start, where its status says nothing."""
+    reasons = {"FailedMount": "VolumeMount", "FailedAttachVolume": "VolumeMount", "FailedCreatePodSandBox": "ContainerStart"}
+    for event in events:
+        reason = reasons.get(str(event.get("reason")))
+        if reason:
+            return _failure(state, reason, f"The pod can't start: {event.get('message')}")
+    return None
+
+
+def evidence(pod: Document | None, events: Iterable[Document] = ()) -> str:
+    """The cluster's own words about a pod, for `result_traceback`: never its spec, which may hold secrets."""
+    parts: list[str] = []
+    if pod is not None:
+        status = pod.get("status") or {}
+        kept = {
+            key: status[key]
+            for key in ("phase", "reason", "message", "conditions", "initContainerStatuses", "containerStatuses")
+            if status.get(key)
+        }
+        parts.append("pod status:\n" + json.dumps(kept, indent=2))
+    lines = [f"{event.get('type')} {event.get('reason')}: {event.get('message')}" for event in events]
+    if lines:
+        parts.append("events of the pod:\n" + "\n".join(lines))
+    return "\n".join(parts)[: 64 << 10]
+
+
+def _failure(state: PodState, reason: str, message: str) -> Failure:
+    return Failure(
+        reason,
+        " ".join(message.split()),
+        details={"node": state.node, "phase": state.phase, "container_reason": state.reason},
+    )

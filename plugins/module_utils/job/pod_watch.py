@@ -1,0 +1,229 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Watches a job's pod and says when it is lost: at once where waiting can't help, else at a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable, WatchExpired
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_state import (
+    PodState,
+    event_trouble,
+    evidence,
+    final_trouble,
+    lasting_trouble,
+    pod_state,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
+
+START_TROUBLE_LIMIT = 60.0
+"""Seconds for which the kubelet may try again to start a container whose configuration or runtime refuses."""
+SLOW_START = 1.5
+"""Seconds after its scheduling from which on the events of a pod that doesn't run are worth a request."""
+EVENTS_INTERVAL = 15.0
+"""Seconds between two looks at the events of a pod that doesn't start."""
+LIMIT_INTERVAL = 0.25
+WATCH_BACKOFF = (0.5, 1.0, 2.0, 5.0)
+LAST_WORDS = 3.0
+"""Seconds that the stream gets to tell how the run ended, after the pod says that its worker has."""
+LAST_WORDS_DELETED = 12.0
+"""The same where the pod is being deleted: the supervisor hears SIGTERM and gives Ansible its grace first."""
+
+
+@dataclass(frozen=True)
+class StartLimits:
+    """Seconds that a pod's start may take.
+
+    Attributes:
+        pod_pending: from the job's first create until its supervisor answers.
+        image_pull: from the first failed pull of the image.
+    """
+
+    pod_pending: float
+    image_pull: float
+
+
+class PodWatch:
+    """Follows one pod from its creation on.
+
+    Attributes:
+        state: the pod as last seen.
+        lost: resolves with the failure of a pod that won't do the job, or never.
+        changed: set whenever `state` changes.
+    """
+
+    def __init__(
+        self, client: ClusterClient, pod: dict[str, Any], worker: str, limits: StartLimits, since: float, progress: Progress
+    ) -> None:
+        """Gets ready; `run` watches.
+
+        Args:
+            client: the cluster.
+            pod: as the API server answered the create.
+            worker: name of the worker container.
+            limits: how long the start may take.
+            since: `time.monotonic()` of the job's first create.
+            progress: told each step.
+        """
+        self.pod = pod
+        self.state: PodState = pod_state(pod, worker)
+        self.lost: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
+        self.changed = asyncio.Event()
+        self.answered = False
+        self._client = client
+        self._worker = worker
+        self._limits = limits
+        self._since = since
+        self._progress = progress
+        self._trouble: tuple[Failure, float] | None = None
+        self._told: set[str] = set()
+        self._events: list[dict[str, Any]] = []
+        self._scheduled_at: float | None = None
+
+    async def run(self) -> None:
+        """Watches, until it is cancelled."""
+        self._see(self.pod)
+        await asyncio.gather(self._follow(), self._mind_limits())
+
+    def supervisor_answered(self) -> None:
+        """The pod runs, as its supervisor says: the limits of the start no longer count."""
+        self.answered = True
+        self._tell("running", "running")
+
+    async def words(self) -> str:
+        """The cluster's own words about the pod as it is now, for `result_traceback`."""
+        await self._read_events()
+        return evidence(self.pod, self._events)
+
+    # -- following --
+
+    async def _follow(self) -> None:
+        metadata = self.pod["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        version = metadata["resourceVersion"]
+        tries = 0
+        while not self.lost.done():
+            try:
+                async for change in self._client.watch_pod(namespace, name, version):
+                    tries = 0
+                    version = change.pod["metadata"]["resourceVersion"]
+                    if change.kind == "DELETED":
+                        self._gone()
+                        return
+                    self._see(change.pod)
+            except WatchExpired:
+                version = ""
+            except Unreachable:
+                # The conversation tells about it and has the limit for it; here it's enough to look again.
+                await asyncio.sleep(WATCH_BACKOFF[min(tries, len(WATCH_BACKOFF) - 1)])
+                tries += 1
+                version = ""
+            except Failure as failure:
+                self._lose(failure)
+                return
+            if not version:
+                version = await self._look_again(namespace, name) or version
+
+    async def _look_again(self, namespace: str, name: str) -> str:
+        try:
+            pod = await self._client.get_pod(namespace, name)
+        except Unreachable:
+            return ""
+        except Failure as failure:
+            self._lose(failure)
+            return ""
+        if pod is None or pod["metadata"]["uid"] != self.state.uid:
+            self._gone()
+            return ""
+        self._see(pod)
+        return str(pod["metadata"]["resourceVersion"])
+
+    def _see(self, pod: dict[str, Any]) -> None:
+        if pod["metadata"].get("uid") != self.state.uid:
+            return
+        self.pod = pod
+        self.state = state = pod_state(pod, self._worker)
+        self.changed.set()
+        if state.node:
+            self._scheduled_at = self._scheduled_at or time.monotonic()
+            self._tell("scheduled", f"scheduled on node {state.node}")
+        if state.container == "running":
+            self._tell("running", "running")
+        trouble = final_trouble(state)
+        if trouble is not None:
+            self._lose(trouble)
+
+    def _gone(self) -> None:
+        self._lose(Failure("PodDeleted", "The pod was deleted by somebody else.", details={"node": self.state.node}))
+
+    def _lose(self, failure: Failure) -> None:
+        if not self.lost.done():
+            self.lost.set_result(failure)
+
+    def _tell(self, key: str, text: str) -> None:
+        if key not in self._told:
+            self._told.add(key)
+            self._progress.step(text)
+
+    # -- limits of the start --
+
+    async def _mind_limits(self) -> None:
+        next_events = 0.0
+        while not self.answered and not self.lost.done():
+            now = time.monotonic()
+            slow = self._scheduled_at is not None and now - self._scheduled_at >= SLOW_START
+            if slow and self.state.container in ("absent", "waiting") and now >= next_events:
+                next_events = now + EVENTS_INTERVAL
+                await self._read_events()
+                self._tell_pulling()
+            self._check_trouble(now)
+            waited = now - self._since
+            if waited >= self._limits.pod_pending:
+                self._lose(await self._pending_too_long(waited))
+            await asyncio.sleep(LIMIT_INTERVAL)
+
+    def _check_trouble(self, now: float) -> None:
+        trouble = lasting_trouble(self.state)
+        if trouble is None:
+            if self.state.container == "running":
+                self._trouble = None
+            return
+        first = self._trouble is None or self._trouble[0].reason != trouble.reason
+        since = now if first or self._trouble is None else self._trouble[1]
+        self._trouble = (trouble, since)
+        if first:
+            self._progress.warning(f"{trouble.message} It is tried again.")
+        limits = {"ImagePull": self._limits.image_pull, "ContainerConfig": START_TROUBLE_LIMIT, "ContainerStart": START_TROUBLE_LIMIT}
+        limit = limits.get(trouble.reason)
+        if limit is not None and now - since >= limit:
+            name = "image_pull_timeout" if trouble.reason == "ImagePull" else "the limit for a container's start"
+            trouble.message += f" It did not go away within {name} ({limit:.0f} s)."
+            self._lose(trouble)
+
+    async def _pending_too_long(self, waited: float) -> Failure:
+        await self._read_events()
+        text = f" This lasted longer than pod_pending_timeout ({self._limits.pod_pending:.0f} s)."
+        trouble = lasting_trouble(self.state) or event_trouble(self.state, self._events)
+        if trouble is not None:
+            trouble.message += text
+            return trouble
+        return Failure("PodPendingTimeout", f"The pod was not running after {waited:.0f} s.{text}")
+
+    async def _read_events(self) -> None:
+        try:
+            self._events = await self._client.pod_events(self.pod["metadata"]["namespace"], self.state.uid)
+        except (Failure, Unreachable) as exc:
+            # AWX's documented role may not read events: the job works without, and says what is missing.
+            self._events = [{"type": "Note", "reason": "EventsNotReadable", "message": str(exc)}]
+
+    def _tell_pulling(self) -> None:
+        for event in self._events:
+            if event.get("reason") == "Pulling":
+                self._tell("pulling", str(event.get("message") or "pulling the image").replace("Pulling", "pulling"))

@@ -1,0 +1,129 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every verb returns: one mapping for a job, whether it ended well, badly, or was never made."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import HOST_STATUSES
+
+if TYPE_CHECKING:  # so that a launcher, which may only have a refusal to return, needs no database
+    from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobRecord, JobStore
+
+STDOUT_LIMIT = 1 << 20
+"""Bytes of output in a result; the whole is kept with the job."""
+FINAL = frozenset(("successful", "failed", "error", "canceled"))
+WORKER_NEVER_RAN = frozenset(("preparing", "connecting", "creating", "pending"))
+
+
+def job_facts(record: JobRecord) -> dict[str, Any]:
+    """The value of `job` in a result."""
+    return {
+        "id": record.id,
+        "type": record.type,
+        "name": record.name,
+        "status": record.status,
+        "failure": record.failure,
+        "job_explanation": record.job_explanation,
+        "result_traceback": record.result_traceback,
+        "container_group": record.container_group,
+        "namespace": record.namespace,
+        "pod_name": record.pod_name,
+        "execution_node": record.execution_node,
+        "controller_node": record.controller_node,
+        "started": _timestamp(record.started),
+        "finished": _timestamp(record.finished),
+        "elapsed": record.elapsed,
+        "host_status_counts": record.host_status_counts or dict.fromkeys(HOST_STATUSES, 0),
+        "event_count": record.event_count,
+        "artifacts": record.artifacts,
+        "slices": [],
+    }
+
+
+def job_result(store: JobStore, job_id: int) -> dict[str, Any]:
+    """The result of a verb about one job, as it stands in the store.
+
+    Returns:
+        `changed`, `failed`, `msg`, `job`, `stdout` and `stdout_truncated`, as design section 5 says.
+    """
+    record = store.get(job_id)
+    stdout, truncated = store.stdout(job_id, STDOUT_LIMIT)
+    return {
+        "changed": _changed(record),
+        "failed": record.status in ("failed", "error", "canceled"),
+        "msg": sentence(record),
+        "job": job_facts(record),
+        "stdout": plain_text(stdout),
+        "stdout_truncated": truncated,
+    }
+
+
+def refusal(failure: Failure, *, name: str = "", controller_node: str = "") -> dict[str, Any]:
+    """The result where no job was made: the same shape, with nothing in it but the failure."""
+    job: dict[str, Any] = {
+        "id": None,
+        "type": "job",
+        "name": name,
+        "status": failure.status,
+        "failure": failure.as_result(),
+        "job_explanation": failure.message,
+        "result_traceback": failure.traceback,
+        "container_group": None,
+        "namespace": None,
+        "pod_name": "",
+        "execution_node": "",
+        "controller_node": controller_node,
+        "started": None,
+        "finished": None,
+        "elapsed": 0.0,
+        "host_status_counts": dict.fromkeys(HOST_STATUSES, 0),
+        "event_count": 0,
+        "artifacts": {},
+        "slices": [],
+    }
+    return {
+        "changed": False,
+        "failed": True,
+        "msg": _advice(failure.reason, failure.message, failure.hint),
+        "job": job,
+        "stdout": "",
+        "stdout_truncated": False,
+    }
+
+
+def sentence(record: JobRecord) -> str:
+    """One sentence about a job that a person can act on."""
+    who = f"Job {record.id} ({record.name})"
+    if record.failure is not None and record.status in FINAL:
+        failure = record.failure
+        return f"{who} {record.status}: {_advice(failure['reason'], failure['message'], failure['hint'])}"
+    if record.status not in FINAL:
+        return f"{who} is {record.status}." + (f" {record.job_explanation}" if record.job_explanation else "")
+    counts = ", ".join(f"{count} {status}" for status, count in record.host_status_counts.items() if count)
+    return f"{who} successful in {record.elapsed:.1f} s: {counts or 'no hosts'}."
+
+
+def _advice(reason: str, message: str, hint: str) -> str:
+    return f"{reason}: {message}" + (f" {hint}" if hint else "")
+
+
+def _changed(record: JobRecord) -> bool:
+    """Whether a host of the inner play changed; true, too, where that can't be known."""
+    if record.changed is not None:
+        return record.changed
+    if record.failure is None:
+        return True
+    return record.failure["phase"] not in WORKER_NEVER_RAN
+
+
+def _timestamp(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return aware.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

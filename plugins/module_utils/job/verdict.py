@@ -1,0 +1,92 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a run that has ended was a success: only with positive proof, and everything that proves it agreeing."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Summary, TaskFailure
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import Ended
+
+_INVENTORY_ERROR = re.compile(
+    r"(failed to parse inventory|unable to parse .* as an inventory source|completely failed to parse)", re.IGNORECASE
+)
+"""What ansible-core 2.16 and newer print for an inventory source that no plugin could parse."""
+
+
+def verdict(ended: Ended, summary: Summary, timeout: int) -> Failure | None:
+    """How a run ended.
+
+    Args:
+        ended: the supervisor's report.
+        summary: what the runner's own output added up to.
+        timeout: the job's time limit in seconds, for the message.
+
+    Returns:
+        None for success, which the runner's status, its end mark, its exit status and the playbook's recap all
+        have to say; else what to tell the user.
+    """
+    if ended.cause == "exit":
+        return _exited(ended, summary)
+    if ended.cause == "timeout":
+        return Failure("JobTimeout", f"The playbook was stopped at its time limit of {timeout} s.", traceback=ended.stderr)
+    if ended.cause == "cancel":
+        return Failure("PodDeleted", "The pod was asked to stop by somebody else.", traceback=ended.stderr)
+    if ended.cause == "runner_missing":
+        return Failure("RunnerMissing", f"{_sentence(ended.message)}", traceback=ended.stderr)
+    if ended.cause == "controller_lost":
+        return Failure("ControllerLost", "The pod heard nothing from its controller for too long, and stopped the run.")
+    return Failure("RunnerFailed", _sentence(ended.message), traceback=ended.stderr)
+
+
+def _exited(ended: Ended, summary: Summary) -> Failure | None:
+    if summary.status == "successful" and summary.eof and ended.returncode == 0 and summary.stats:
+        return None
+    said = plain_text("\n".join(summary.last_lines))
+    if summary.status == "failed" and summary.eof:
+        return _playbook_failed(ended, summary, said)
+    if summary.status == "successful" and summary.eof and ended.returncode == 0:
+        return Failure("RunnerFailed", "The runner says successful, but the playbook printed no recap.", traceback=said)
+    how = f"signal {ended.signal}" if ended.signal else f"exit status {ended.returncode}"
+    message = f"ansible-runner ended with {how} and status {summary.status or 'none'!r}, which proves no success."
+    return Failure("RunnerFailed", message, traceback="\n".join(filter(None, (summary.explanation, ended.stderr, said))))
+
+
+def _playbook_failed(ended: Ended, summary: Summary, said: str) -> Failure:
+    if not summary.playbook_started and _INVENTORY_ERROR.search(said):
+        return Failure("InventoryInvalid", f"The inventory can't be parsed in the pod: {_error_line(said)}", traceback=said)
+    failures = summary.failures
+    details = {
+        "failed_hosts": sorted(failure.host for failure in failures),
+        "tasks": [failure.as_detail() for failure in failures],
+    }
+    if not failures:
+        message = f"The playbook failed: {_error_line(said)}"
+        return Failure("PlaybookFailed", message, details=details, traceback=ended.stderr or said)
+    message = f"The playbook failed on {_named(failures)}."
+    return Failure("PlaybookFailed", message, details=details, traceback=ended.stderr)
+
+
+def _named(failures: list[TaskFailure]) -> str:
+    first = failures[0]
+    what = "unreachable at" if first.unreachable else "failed at"
+    text = f"{first.host} ({what} task {first.task!r}: {' '.join(first.message.split())[:200]})"
+    others = len(failures) - 1
+    return text + (f" and {others} more host{'s' if others > 1 else ''}" if others else "")
+
+
+def _error_line(said: str) -> str:
+    """The most telling line of what ansible-playbook printed before it ended."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("ERROR", "[ERROR]"))]
+    chosen = (errors or lines or ["it printed nothing"])[0]
+    return chosen.removeprefix("[ERROR]:").removeprefix("ERROR!").strip()[:500]
+
+
+def _sentence(words: str) -> str:
+    text = words.strip() or "the supervisor gave no reason"
+    return text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")

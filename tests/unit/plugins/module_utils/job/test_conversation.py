@@ -1,0 +1,264 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A conversation with a real supervisor over connections that break: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import NotAttachable, Unreachable
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation
+from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation, Terms
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.supervised import (
+    SupervisedPod,
+    scripted_worker,
+    supervised_pod,
+)
+
+DEADLINE = 60
+LINES = "sys.stdin.buffer.read()\nfor n in range(20000): print('line', n)\n"
+EXPECTED = b"".join(b"line %d\n" % n for n in range(20000))
+
+
+class Bytes:
+    """A payload in memory."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.length = len(content)
+        self.sha256 = hashlib.sha256(content).hexdigest()
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self.content[offset : offset + size]
+
+
+class Attached:
+    """One attach; it may break after some bytes in either direction, within a record as well as between two."""
+
+    def __init__(self, kubelet: Kubelet, down: int | None, up: int | None) -> None:
+        self.error: dict[str, Any] | None = None
+        self.arriving: asyncio.Queue[bytes] = asyncio.Queue()
+        self.silent = False
+        self._kubelet, self._down, self._up = kubelet, down, up
+        self._lost = Unreachable(Failure("ClusterUnreachable", "cut"))
+
+    async def read(self) -> bytes:
+        if self.silent:
+            await asyncio.Event().wait()
+        piece = await self.arriving.get()
+        if self._down is not None:
+            if self._down == 0:
+                raise self._lost
+            if len(piece) > self._down:
+                piece = piece[: self._down]
+                self.arriving.put_nowait(b"rest")
+            self._down -= len(piece)
+        return piece
+
+    async def write(self, content: bytes) -> None:
+        if self._up is not None:
+            content, left = content[: self._up], self._up - len(content)
+            self._up = max(0, left)
+            await asyncio.to_thread(self._kubelet.pod.send, content)
+            if left < 0:
+                raise self._lost
+            return
+        await asyncio.to_thread(self._kubelet.pod.send, content)
+
+    async def close(self) -> None:
+        self._kubelet.attached.discard(self)
+
+
+class Kubelet:
+    """Copies what the supervisor prints to every attach; what is printed without any is lost."""
+
+    def __init__(self, pod: SupervisedPod) -> None:
+        self.pod = pod
+        self.attached: set[Attached] = set()
+        self.attaches = 0
+        self.cuts: Callable[[int], tuple[int | None, int | None]] = lambda number: (None, None)
+        self.trouble: Exception | None = None
+
+    async def attach(self) -> Attached:
+        if self.trouble is not None:
+            raise self.trouble
+        self.attaches += 1
+        stream = Attached(self, *self.cuts(self.attaches))
+        self.attached.add(stream)
+        return stream
+
+    async def copy(self) -> None:
+        while piece := await asyncio.to_thread(os.read, self.pod.stdout, 1 << 16):
+            for stream in self.attached:
+                stream.arriving.put_nowait(piece)
+
+
+class Heard:
+    """A listener that keeps what it hears, and stores it at once."""
+
+    def __init__(self) -> None:
+        self.said = bytearray()
+        self.told: list[str] = []
+        self.conversation: Conversation | None = None
+        self.fault: Failure | None = None
+
+    async def output(self, piece: bytes) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.said += piece
+        assert self.conversation is not None
+        await self.conversation.store_reached(len(self.said))
+
+    def connected(self) -> None:
+        self.told.append("connected")
+
+    def disconnected(self, trouble: Unreachable) -> None:
+        self.told.append("disconnected")
+
+    def received(self) -> None:
+        self.told.append("received")
+
+    def started(self) -> None:
+        self.told.append("started")
+
+
+class Scene:
+    """A conversation, both its ends, and what lies between them."""
+
+    def __init__(self, kubelet: Kubelet, payload: bytes, outage_limit: float) -> None:
+        self.kubelet = kubelet
+        self.heard = Heard()
+        source: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        source.set_result(Bytes(payload))
+        terms = Terms(lease=1, timeout=None, cancel_grace=1, outage_limit=outage_limit)
+        self.conversation = Conversation(kubelet.attach, source, self.heard, terms)
+        self.heard.conversation = self.conversation
+
+
+@asynccontextmanager
+async def scene(folder: Path, script: str, payload: bytes = b"x" * 600_000, outage: float = 30) -> AsyncIterator[Scene]:
+    scripted_worker(folder, script)
+    with supervised_pod(folder, beat_interval=1) as pod:
+        kubelet = Kubelet(pod)
+        copying = asyncio.create_task(kubelet.copy())
+        made = Scene(kubelet, payload, outage)
+        try:
+            async with asyncio.timeout(DEADLINE):
+                yield made
+        finally:
+            await made.conversation.close()
+            pod.process.kill()
+            await copying
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "BACKOFF", (0.01,))
+    monkeypatch.setattr(conversation, "HELLO_LIMIT", 5.0)
+
+
+async def test_whole_output_over_one_connection(tmp_path: Path) -> None:
+    async with scene(tmp_path, LINES) as at:
+        ended = await at.conversation.run()
+        assert (ended.cause, ended.returncode, ended.offset) == ("exit", 0, len(EXPECTED))
+        assert bytes(at.heard.said) == EXPECTED
+        assert at.heard.told == ["connected", "received", "started"]
+        await at.conversation.bye()
+        assert await asyncio.to_thread(at.kubelet.pod.process.wait, DEADLINE) == 0
+
+
+@pytest.mark.parametrize("down", [0, 1, 60, 150, 33_000, 80_000], ids=lambda n: f"down-{n}")
+async def test_output_is_whole_however_often_the_connection_breaks(tmp_path: Path, down: int) -> None:
+    async with scene(tmp_path, LINES) as at:
+        at.kubelet.cuts = lambda number: (down + number, None) if number < 8 else (None, None)
+        await at.conversation.run()
+        assert bytes(at.heard.said) == EXPECTED
+        assert at.heard.told.count("started") == 1
+        assert 2 < at.kubelet.attaches <= 8
+
+
+@pytest.mark.parametrize("up", [1, 50, 262_000, 400_000, 600_300], ids=lambda n: f"up-{n}")
+async def test_payload_arrives_however_often_the_connection_breaks(tmp_path: Path, up: int) -> None:
+    count = "content = sys.stdin.buffer.read()\nprint(len(content), content.count(b'x'))\n"
+    async with scene(tmp_path, count) as at:
+        at.kubelet.cuts = lambda number: (None, up) if number < 4 else (None, None)
+        await at.conversation.run()
+        assert bytes(at.heard.said) == b"600000 600000\n"
+
+
+async def test_too_early_attaches_are_only_tries(tmp_path: Path) -> None:
+    async with scene(tmp_path, LINES) as at:
+        at.kubelet.trouble = NotAttachable("container not found")
+        assert not await at.conversation.try_once()
+        at.kubelet.trouble = None
+        at.kubelet.cuts = lambda number: (0, None) if number == 1 else (None, None)
+        assert not await at.conversation.try_once()
+        assert await at.conversation.try_once()
+        await at.conversation.run()
+        assert at.kubelet.attaches == 2
+        assert bytes(at.heard.said) == EXPECTED
+
+
+async def test_silent_connection_is_left_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "SILENCE_LIMIT", 2.5)
+    gate = tmp_path / "gate"
+    script = f"sys.stdin.buffer.read()\nprint('one', flush=True)\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.05)\nprint('two')\n"
+    async with scene(tmp_path, script) as at:
+        talk = asyncio.create_task(at.conversation.run())
+        while not at.heard.said:
+            await asyncio.sleep(0.02)
+        for stream in at.kubelet.attached:
+            stream.silent = True
+        while "disconnected" not in at.heard.told:
+            await asyncio.sleep(0.02)
+        gate.touch()
+        await talk
+        assert bytes(at.heard.said) == b"one\ntwo\n"
+
+
+async def test_cancel_reaches_the_run_also_after_a_break(tmp_path: Path) -> None:
+    wait = "sys.stdin.buffer.read()\nprint('here', flush=True)\ntime.sleep(600)\n"
+    async with scene(tmp_path, wait) as at:
+        talk = asyncio.create_task(at.conversation.run())
+        while not at.heard.said:
+            await asyncio.sleep(0.02)
+        at.kubelet.trouble = Unreachable(Failure("ConnectionRefused", "away"))
+        for stream in list(at.kubelet.attached):
+            stream.arriving.put_nowait(b"")
+        await at.conversation.cancel(0.2)
+        at.kubelet.trouble = None
+        ended = await talk
+        assert (ended.cause, ended.left) == ("cancel", 0)
+
+
+async def test_outage_has_its_limit(tmp_path: Path) -> None:
+    async with scene(tmp_path, LINES, outage=0.3) as at:
+        at.kubelet.trouble = Unreachable(Failure("ConnectionRefused", "nothing listens there"))
+        with pytest.raises(Failure, match="cluster_outage_timeout.*nothing listens there") as caught:
+            await at.conversation.run()
+        assert caught.value.reason == "ClusterUnreachable"
+
+
+async def test_listener_s_failure_ends_the_talk(tmp_path: Path) -> None:
+    async with scene(tmp_path, LINES) as at:
+        at.heard.fault = Failure("ProtocolViolation", "no event")
+        with pytest.raises(Failure, match="no event"):
+            await at.conversation.run()
+
+
+async def test_payload_that_can_t_be_built_ends_the_talk(tmp_path: Path) -> None:
+    async with scene(tmp_path, LINES) as at:
+        source: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        source.set_exception(Failure("PayloadTooLarge", "too much"))
+        at.conversation._payload = source
+        with pytest.raises(Failure, match="too much"):
+            await at.conversation.run()

@@ -1,0 +1,120 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worker's output is read the same however it is cut, and what no runner writes is refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job import events
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Event, RunnerStream
+
+
+def line(**fields: Any) -> bytes:
+    return json.dumps(fields).encode() + b"\n"
+
+
+def event(counter: int, name: str, stdout: str = "", **facts: Any) -> bytes:
+    return line(uuid=f"u{counter}", counter=counter, event=name, stdout=stdout, event_data=facts)
+
+
+ARCHIVE = bytes(range(256)) * 5
+STREAM = b"".join(
+    (
+        line(status="starting", command=["ansible-playbook"], env={"A": "b"}),
+        line(status="running"),
+        event(1, "playbook_on_start"),
+        line(event="keepalive", counter=0, uuid=0),
+        event(2, "runner_on_ok", "ok: [a]", host="a", res={"changed": True}),
+        event(3, "runner_on_failed", "fatal: [b]", host="b", task="t", play="p", res={"msg": "no"}),
+        event(4, "runner_on_failed", "fatal: [c]", host="c", task="t", play="p", res={"msg": "rescued"}),
+        event(5, "runner_on_failed", "ignored", host="a", ignore_errors=True, res={"msg": "never mind"}),
+        event(6, "runner_on_unreachable", "gone", host="d", task="t2", res={"msg": "no route"}),
+        event(
+            7,
+            "playbook_on_stats",
+            "PLAY RECAP",
+            ok={"a": 2, "c": 1},
+            changed={"a": 1},
+            failures={"b": 1},
+            dark={"d": 1},
+            skipped={"e": 1},
+            artifact_data={"answer": 42},
+        ),
+        line(status="failed"),
+        line(zipfile=len(ARCHIVE)),
+        base64.b64encode(ARCHIVE),
+        line(eof=True),
+    )
+)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 1000, len(STREAM)])
+def test_any_cut_reads_the_same(size: int) -> None:
+    stream, seen, lines = RunnerStream(), [], b""
+    for start in range(0, len(STREAM), size):
+        batch = stream.feed(STREAM[start : start + size])
+        seen += batch.events
+        lines += bytes(batch.lines)
+        assert batch.offset <= start + size
+    assert [entry.counter for entry in seen] == [1, 2, 3, 4, 5, 6, 7]
+    assert seen[1] == Event(2, "runner_on_ok", "ok: [a]", changed=True)
+    assert [json.loads(raw)["counter"] for raw in lines.splitlines()] == [1, 2, 3, 4, 5, 6, 7]
+    assert stream.offset == len(STREAM)
+    summary = stream.summary
+    assert (summary.status, summary.eof, summary.stats, summary.playbook_started) == ("failed", True, True, True)
+    assert summary.hosts == {"ok": 1, "changed": 1, "failed": 1, "unreachable": 1, "skipped": 1}
+    assert summary.changed
+    assert summary.artifacts == {"answer": 42}
+    assert [failure.as_detail() for failure in summary.failures] == [
+        {"host": "b", "task": "t", "play": "p", "msg": "no", "status": "failed"},
+        {"host": "d", "task": "t2", "play": "", "msg": "no route", "status": "unreachable"},
+    ]
+
+
+def test_offset_stays_before_an_unfinished_line() -> None:
+    stream = RunnerStream()
+    whole = event(1, "playbook_on_start")
+    assert stream.feed(whole + b'{"uuid": ').offset == len(whole)
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        pytest.param(b"hello\n", "not JSON", id="text"),
+        pytest.param(b"[" * 100_000 + b"\n", "not JSON", id="nested-too-deeply"),
+        pytest.param(b"[1]\n", "not a mapping", id="list"),
+        pytest.param(event(2, "x"), "event 2 where event 1 was due", id="gap"),
+        pytest.param(event(1, "x") + event(1, "x"), "event 1 where event 2 was due", id="twice"),
+        pytest.param(line(event="x", counter=True, uuid="u"), "without counter", id="counter-is-no-number"),
+        pytest.param(line(event="x", counter=1, uuid="u", stdout=5), "without counter", id="output-is-no-text"),
+        pytest.param(line(zipfile=-1), "artifacts of -1 bytes", id="negative-archive"),
+        pytest.param(line(zipfile=1 << 40), "artifacts of", id="huge-archive"),
+        pytest.param(line(eof=True) + line(status="x"), "after the end mark", id="after-the-end"),
+    ],
+)
+def test_what_no_runner_writes_is_refused(sent: bytes, words: str) -> None:
+    with pytest.raises(Failure, match=words) as caught:
+        RunnerStream().feed(sent)
+    assert caught.value.reason == "ProtocolViolation"
+
+
+def test_endless_line_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "MAX_LINE", 1000)
+    stream = RunnerStream()
+    with pytest.raises(Failure, match="a line of more than 1000 bytes"):
+        for _ in range(20):
+            stream.feed(b"x" * 100)
+
+
+def test_rescued_failures_and_those_before_a_missing_recap() -> None:
+    stream = RunnerStream()
+    stream.feed(event(1, "runner_on_failed", host="a", task="t", res={"msg": "no"}))
+    assert [failure.host for failure in stream.summary.failures] == ["a"]  # nobody says yet that it was rescued
+    stream.feed(event(2, "playbook_on_stats", ok={"a": 1}, rescued={"a": 1}))
+    assert stream.summary.failures == []

@@ -1,0 +1,146 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What pod documents, as API servers of Kubernetes 1.34 send them, mean for a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_state import (
+    event_trouble,
+    evidence,
+    final_trouble,
+    lasting_trouble,
+    pod_state,
+)
+
+
+def pod(
+    phase: str = "Pending",
+    *,
+    state: dict[str, Any] | None = None,
+    node: str = "node1",
+    conditions: list[dict[str, Any]] | None = None,
+    init: dict[str, Any] | None = None,
+    **status: Any,
+) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "metadata": {"name": "automation-job-1-abc", "uid": "u1"},
+        "spec": {"containers": [{"name": "worker", "env": [{"name": "SECRET", "value": "hidden"}]}]},
+        "status": {"phase": phase, "conditions": conditions or [], **status},
+    }
+    if node:
+        document["spec"]["nodeName"] = node
+    if state is not None:
+        sidecar = {"name": "sidecar", "state": {"running": {}}}
+        document["status"]["containerStatuses"] = [sidecar, {"name": "worker", "state": state}]
+    if init is not None:
+        document["status"]["initContainerStatuses"] = [{"name": "prepare", "state": init}]
+    return document
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    return {"waiting": {"reason": reason, "message": message}}
+
+
+def ended(reason: str, code: int, message: str = "") -> dict[str, Any]:
+    return {"terminated": {"reason": reason, "exitCode": code, "message": message}}
+
+
+def disruption(reason: str) -> list[dict[str, Any]]:
+    return [{"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "said why"}]
+
+
+FINAL = [
+    pytest.param(pod(state=waiting("ContainerCreating")), None, id="creating"),
+    pytest.param(pod("Running", state={"running": {}}), None, id="running"),
+    pytest.param(pod(state=waiting("InvalidImageName", "bad ref")), "InvalidImageName", id="invalid-image-name"),
+    pytest.param(pod(state=waiting("ErrImageNeverPull", "not present")), "ImagePull", id="never-pull"),
+    pytest.param(
+        pod(state=waiting("ErrImagePull", 'failed to resolve reference "127.0.0.1:5000/none:1": not found')),
+        "ImagePull",
+        id="image-not-found",
+    ),
+    pytest.param(
+        pod(state=waiting("ErrImagePull", "failed to authorize: 401 Unauthorized")), "ImagePull", id="image-not-allowed"
+    ),
+    pytest.param(
+        pod(state=waiting("ErrImagePull", "dial tcp 127.0.0.1:5000: connection refused")), None, id="registry-away"
+    ),
+    pytest.param(pod(state=waiting("CreateContainerConfigError", 'secret "x" not found')), None, id="secret-may-come"),
+    pytest.param(pod("Failed", state=ended("OOMKilled", 137)), "OOMKilled", id="out-of-memory"),
+    pytest.param(
+        pod("Failed", state=ended("StartError", 128, 'exec: "python3": executable file not found in $PATH')),
+        "RunnerMissing",
+        id="no-python",
+    ),
+    pytest.param(pod("Failed", state=ended("StartError", 128, "permission denied")), "ContainerStart", id="start-error"),
+    pytest.param(pod("Failed", state=ended("Error", 3)), "ContainerTerminated", id="ended-by-itself"),
+    pytest.param(pod("Succeeded", state=ended("Completed", 0)), "ContainerTerminated", id="zero-is-no-success"),
+    pytest.param(
+        pod("Running", state=ended("Completed", 0)), "ContainerTerminated", id="worker-ended-while-sidecar-runs"
+    ),
+    pytest.param(pod("Failed", reason="Evicted", message="disk"), "Evicted", id="evicted-by-kubelet"),
+    pytest.param(pod("Running", state={"running": {}}, conditions=disruption("EvictionByEvictionAPI")), "Evicted", id="drained"),
+    pytest.param(pod("Running", conditions=disruption("PreemptionByScheduler")), "Preempted", id="preempted"),
+    pytest.param(pod("Running", conditions=disruption("DeletionByTaintManager")), "NodeLost", id="node-lost"),
+    pytest.param(pod(init=ended("Error", 1)), "ContainerTerminated", id="init-container-failed"),
+    pytest.param(pod(init=waiting("InvalidImageName", "bad")), "InvalidImageName", id="init-image-invalid"),
+    pytest.param(pod("Failed", reason="UnexpectedAdmissionError"), "ContainerTerminated", id="rejected-by-kubelet"),
+]
+
+
+@pytest.mark.parametrize(("document", "reason"), FINAL)
+def test_final_trouble(document: dict[str, Any], reason: str | None) -> None:
+    failure = final_trouble(pod_state(document, "worker"))
+    assert (failure.reason if failure else None) == reason
+
+
+def test_deletion_by_somebody_else() -> None:
+    document = pod("Running", state={"running": {}})
+    document["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    failure = final_trouble(pod_state(document, "worker"))
+    assert failure is not None
+    assert failure.reason == "PodDeleted"
+    assert failure.details["node"] == "node1"
+
+
+UNSCHEDULABLE = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}]
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        pytest.param(pod(state=waiting("ImagePullBackOff", "Back-off")), "ImagePull", id="pull"),
+        pytest.param(pod(state=waiting("CreateContainerConfigError", "x")), "ContainerConfig", id="config"),
+        pytest.param(pod(state=waiting("CreateContainerError", "x")), "ContainerStart", id="start"),
+        pytest.param(pod(node="", conditions=UNSCHEDULABLE), "Unschedulable", id="unschedulable"),
+        pytest.param(pod(node="node1", conditions=UNSCHEDULABLE), None, id="scheduled-meanwhile"),
+        pytest.param(pod(state=waiting("ContainerCreating")), None, id="nothing-wrong"),
+    ],
+)
+def test_lasting_trouble(document: dict[str, Any], reason: str | None) -> None:
+    failure = lasting_trouble(pod_state(document, "worker"))
+    assert (failure.reason if failure else None) == reason
+
+
+def test_events_tell_what_the_status_does_not() -> None:
+    state = pod_state(pod(state=waiting("ContainerCreating")), "worker")
+    events = [
+        {"type": "Normal", "reason": "Scheduled", "message": "fine"},
+        {"type": "Warning", "reason": "FailedMount", "message": 'configmap "x" not found'},
+    ]
+    failure = event_trouble(state, events)
+    assert failure is not None
+    assert failure.reason == "VolumeMount"
+    assert 'configmap "x" not found' in failure.message
+    assert event_trouble(state, events[:1]) is None
+
+
+def test_evidence_has_the_clusters_words_and_no_spec() -> None:
+    words = evidence(pod("Failed", state=ended("OOMKilled", 137)), [{"type": "Normal", "reason": "Pulled", "message": "ok"}])
+    assert "OOMKilled" in words
+    assert "Normal Pulled: ok" in words
+    assert "hidden" not in words

@@ -1,0 +1,99 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Success needs all of its proofs; everything else gets the reason that helps."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Summary, TaskFailure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.verdict import verdict
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import Cause, Ended
+
+GOOD = Ended(
+    offset=10,
+    cause="exit",
+    returncode=0,
+    signal=None,
+    stderr="",
+    message="",
+    memory_peak=1,
+    cpu_seconds=0.1,
+    elapsed=1.0,
+    left=0,
+)
+
+
+def summary(**fields: Any) -> Summary:
+    return Summary(**{"status": "successful", "eof": True, "stats": True, "events": 3, **fields})
+
+
+@pytest.mark.parametrize("proofs", list(product([True, False], repeat=4)), ids=str)
+def test_only_all_proofs_together_make_a_success(proofs: tuple[bool, bool, bool, bool]) -> None:
+    status, eof, rc, stats = proofs
+    said = summary(status="successful" if status else "running", eof=eof, stats=stats)
+    failure = verdict(replace(GOOD, returncode=0 if rc else 1), said, 0)
+    assert (failure is None) == all(proofs)
+
+
+@pytest.mark.parametrize("cause", ["cancel", "timeout", "payload", "runner_missing", "spool", "controller_lost"])
+def test_no_other_end_is_a_success(cause: Cause) -> None:
+    assert verdict(replace(GOOD, cause=cause), summary(), 5) is not None
+
+
+@pytest.mark.parametrize(
+    ("ended", "said", "reason", "words"),
+    [
+        pytest.param(replace(GOOD, cause="timeout"), {}, "JobTimeout", "time limit of 60 s", id="timeout"),
+        pytest.param(
+            replace(GOOD, cause="runner_missing", message="ansible-runner is not there"),
+            {},
+            "RunnerMissing",
+            "Ansible-runner is not there.",
+            id="no-runner",
+        ),
+        pytest.param(
+            replace(GOOD, returncode=None, signal=9), {"status": "running", "eof": False}, "RunnerFailed", "signal 9", id="killed"
+        ),
+        pytest.param(
+            replace(GOOD, returncode=1),
+            {"status": "failed", "last_lines": deque(["\x1b[0;31m[ERROR]: the role 'x' was not found\x1b[0m"])},
+            "PlaybookFailed",
+            "failed: the role 'x' was not found",
+            id="no-play",
+        ),
+        pytest.param(
+            replace(GOOD, returncode=1),
+            {
+                "status": "failed",
+                "stats": False,
+                "last_lines": deque(["[ERROR]: Completely failed to parse inventory source /runner/inventory/hosts"]),
+            },
+            "InventoryInvalid",
+            "Completely failed to parse",
+            id="inventory",
+        ),
+        pytest.param(
+            replace(GOOD, returncode=2),
+            {
+                "status": "failed",
+                "_failures": {"a": TaskFailure("a", "Ping", "All", "no\nroute", True)},
+                "_failed_hosts": frozenset("a"),
+            },
+            "PlaybookFailed",
+            "failed on a \\(unreachable at task 'Ping': no route\\)",
+            id="unreachable",
+        ),
+    ],
+)
+def test_reason_and_words(ended: Ended, said: dict[str, Any], reason: str, words: str) -> None:
+    failure = verdict(ended, summary(**said), 60)
+    assert failure is not None
+    assert failure.reason == reason
+    assert re.search(words, failure.message), failure.message
