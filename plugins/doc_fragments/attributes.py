@@ -17,6 +17,7 @@ attributes:
       - jobpods.controller.controller
   async:
     description: Works with the task keyword C(async).
+    support: full
   check_mode:
     description: Can tell in check mode what it would do, without doing it.
   controller:

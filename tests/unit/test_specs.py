@@ -155,7 +155,7 @@ def test_the_attributes_tell_what_the_module_supports(
     unexplained = [
         attribute
         for attribute, value in attributes.items()
-        if value["support"] not in ("full", "N/A") and not value.get("details")
+        if value.get("support") not in ("full", "N/A") and not value.get("details")
     ]
     assert unexplained == []
     supports = module_arguments(name, monkeypatch).get("supports_check_mode", False)
