@@ -199,7 +199,7 @@ async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -
             result = await opened.calls(job_result, opened.store, job_id)
             result.update(changed=True, failed=False)
             return result
-        await opened.calls(opened.store.request_cancel, job_id, "Canceled by job_cancel.")
+        await opened.calls(opened.store.request_cancel, job_id)
         feed.step(f"job {job_id} ({record.name}): cancel requested")
         deadline = time.monotonic() + timeout
         while record.status not in FINAL and time.monotonic() < deadline:
