@@ -22,8 +22,8 @@ attributes:
     description: Can tell in check mode what it would do, without doing it.
   controller:
     description:
-      - Runs on the controller node, as the user and in the Python of C(ansible-playbook), whatever the play's hosts,
-        C(become) or C(ansible_python_interpreter) are.
+      - Runs on the controller node, as the user and in the Python of C(ansible-playbook), whatever the play's
+        hosts, C(become) or C(ansible_python_interpreter) are.
     support: full
   diff_mode:
     description: Returns in diff mode what has changed or, in check mode, would change.
