@@ -84,12 +84,9 @@ def trouble_of(error: BaseException, route: Route) -> Failure | Unreachable:
 
 def _tls_error(error: BaseException) -> ssl.SSLError | None:
     """The TLS error that an exception is or carries."""
-    for each in (
-        error,
-        getattr(error, "certificate_error", None),
-        getattr(error, "os_error", None),
-        error.__cause__,
-    ):
+    # The library's own certificate error is one of ssl too, but without what went wrong: it carries that.
+    carried = (getattr(error, "certificate_error", None), getattr(error, "os_error", None), error.__cause__)
+    for each in (*carried, error):
         if isinstance(each, ssl.SSLError):
             return each
     return None
@@ -126,7 +123,7 @@ def _connect_trouble(error: OSError, address: str, to_proxy: bool) -> Unreachabl
             Failure("ConnectionTimeout", f"There is no way to {what}: {words}.", traceback=words)
         )
     failure = Failure("ConnectionRefused", f"No connection to {what}: {words}.", traceback=words)
-    return Unreachable(failure, interrupted=number in (errno.ECONNRESET, errno.EPIPE))
+    return Unreachable(failure, interrupted=isinstance(error, ConnectionError))
 
 
 def _proxy_refusal(error: aiohttp.ClientHttpProxyError, route: Route) -> Failure | Unreachable:

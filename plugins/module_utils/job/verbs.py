@@ -86,9 +86,7 @@ async def open_store(request: Request) -> AsyncIterator[OpenStore]:
 
 async def container_group_job(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Launches a job, owns it, and answers when it has ended; with `wait: false` at once."""
-    launch = read_launch(
-        request.params, Path(request.folder), check=request.check, diff=request.diff, verbosity=request.verbosity
-    )
+    launch = read_launch(request.params, Path(request.folder), check=request.check, diff=request.diff)
     connection = resolve_connection(launch.group.connection, request.environ, request.home)
     feed.step(f"connection from {connection.source}", verbosity=1)
     async with open_store(request) as opened:

@@ -1,0 +1,302 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A launch: the module's parameters, read and validated whole before anything is started."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials import (
+    Credentials,
+    MachineCredential,
+    VaultCredential,
+    read_credentials,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
+    ExecutionEnvironment,
+    parse_override,
+)
+
+CONNECTION_OPTIONS = ("kubeconfig", "context", "host", "api_key", "verify_ssl", "ssl_ca_cert")
+LOST_ATTACHED = 600
+LOST_DETACHED = 3600
+"""Seconds without its controller after which a pod ends its run, with `wait` and without."""
+LIMITS = {"pod_pending_timeout": 7200, "image_pull_timeout": 120, "cluster_outage_timeout": 300}
+"""Seconds, where neither the job nor its group says otherwise."""
+MAX_SECONDS = 30 * 24 * 3600
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LABELS = "lower-case letters, digits and -, at most 63 of them"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The container group of a launch.
+
+    Attributes:
+        connection: connection options as given; the environment completes them.
+        pod_spec_override: as a mapping.
+        execution_environment: that wins over the override's image; None leaves that.
+        pod_pending_timeout: seconds from the first create until the worker runs.
+        image_pull_timeout: seconds from the first failed pull.
+        cluster_outage_timeout: seconds without an answer of the cluster.
+    """
+
+    connection: dict[str, Any] = field(repr=False)
+    pod_spec_override: dict[str, Any] = field(repr=False)
+    execution_environment: ExecutionEnvironment | None
+    pod_pending_timeout: int
+    image_pull_timeout: int
+    cluster_outage_timeout: int
+
+
+@dataclass(frozen=True)
+class InventorySource:
+    """Where the hosts come from.
+
+    Attributes:
+        kind: a `file` or `folder` of the controller, or `content`.
+        path: of the file or folder.
+        content: a mapping as the `yaml` inventory plugin reads it.
+    """
+
+    kind: Literal["file", "folder", "content"]
+    path: str = ""
+    content: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """All that a job is started from; has secrets in it."""
+
+    name: str
+    group: Group
+    namespace: str
+    project: str
+    playbook: str
+    inventory: InventorySource
+    extra_vars: dict[str, Any] = field(repr=False)
+    credentials: Credentials
+    limit: str
+    tags: tuple[str, ...]
+    skip_tags: tuple[str, ...]
+    start_at_task: str
+    forks: int
+    verbosity: int
+    check: bool
+    diff: bool
+    become_enabled: bool
+    timeout: int
+    wait: bool
+    cancel_grace: int
+    controller_lost_timeout: int
+
+    def to_stored(self) -> dict[str, Any]:
+        """As JSON can carry it; to be sealed."""
+        return asdict(self)
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any]) -> Launch:
+        """What `to_stored` made."""
+        group, credentials = stored["group"], stored["credentials"]
+        environment = group["execution_environment"]
+        return cls(
+            **{
+                **stored,
+                "group": Group(
+                    **{
+                        **group,
+                        "execution_environment": ExecutionEnvironment(**environment) if environment else None,
+                    }
+                ),
+                "inventory": InventorySource(**stored["inventory"]),
+                "credentials": Credentials(
+                    MachineCredential(**credentials["machine"]),
+                    tuple(VaultCredential(**vault) for vault in credentials["vaults"]),
+                ),
+                "tags": tuple(stored["tags"]),
+                "skip_tags": tuple(stored["skip_tags"]),
+            }
+        )
+
+
+def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: bool) -> Launch:
+    """Reads and validates the parameters of `container_group_job`.
+
+    Args:
+        params: after the argument spec.
+        folder: relative paths start here.
+        check: the caller runs in check mode, so the playbook does.
+        diff: the caller runs in diff mode, so the playbook does.
+
+    Raises:
+        Failure: `InvalidConfiguration`, `ProjectNotFound`, `PlaybookNotFound` or `InventoryInvalid`; its message
+            names the option, what was wrong, and what would be right.
+    """
+    project = _project(params["project"], folder)
+    playbook = _playbook(params["playbook"], project)
+    given_group = params.get("container_group") or {}
+    group = _group(given_group, params)
+    wait = bool(params["wait"])
+    lost = params.get("controller_lost_timeout")
+    lost = (LOST_ATTACHED if wait else LOST_DETACHED) if lost is None else lost
+    if lost <= group.cluster_outage_timeout:
+        raise _invalid(
+            f"controller_lost_timeout ({lost} s) must be longer than cluster_outage_timeout"
+            f" ({group.cluster_outage_timeout} s), else a pod would give up while its controller still connects."
+        )
+    return Launch(
+        name=params.get("name") or playbook,
+        group=group,
+        namespace=_namespace(given_group.get("namespace"), group.pod_spec_override),
+        project=str(project),
+        playbook=playbook,
+        inventory=read_inventory(params["inventory"], folder),
+        extra_vars=dict(params.get("extra_vars") or {}),
+        credentials=read_credentials(params.get("credentials") or ()),
+        limit=params.get("limit") or "",
+        tags=_tags("tags", params),
+        skip_tags=_tags("skip_tags", params),
+        start_at_task=params.get("start_at_task") or "",
+        forks=_number("forks", params["forks"], 0, 1000),
+        verbosity=params["verbosity"],
+        check=check or params["job_type"] == "check",
+        diff=diff or bool(params["diff_mode"]),
+        become_enabled=bool(params["become_enabled"]),
+        timeout=_number("timeout", params["timeout"], 0, MAX_SECONDS),
+        wait=wait,
+        cancel_grace=_number("cancel_grace", params["cancel_grace"], 0, 3600),
+        controller_lost_timeout=_number("controller_lost_timeout", lost, 1, MAX_SECONDS),
+    )
+
+
+def _project(given: str, folder: Path) -> Path:
+    path = _path(given, folder)
+    if not path.is_dir():
+        why = "is not a folder" if path.exists() else "does not exist"
+        raise Failure("ProjectNotFound", f"project {given!r} {why} (looked at {path}).")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise Failure("ProjectNotFound", f"project {given!r} can't be read by this user (looked at {path}).")
+    return path
+
+
+def _playbook(given: str, project: Path) -> str:
+    name = os.path.normpath(given)
+    if os.path.isabs(name) or name == ".." or name.startswith("../"):
+        raise _invalid(f"playbook {given!r} must be a path within the project, for example site.yml.")
+    if not (project / name).is_file():
+        there = sorted(path.name for path in project.iterdir() if path.suffix in (".yml", ".yaml"))[:10]
+        hint = f" It has {', '.join(there)}." if there else " It has no .yml files at its top."
+        raise Failure("PlaybookNotFound", f"playbook {given!r} is not in the project {project}.{hint}")
+    return name
+
+
+def _group(given: Mapping[str, Any], params: Mapping[str, Any]) -> Group:
+    limits = {}
+    for name, default in LIMITS.items():
+        ours, groups = params.get(name), given.get(name)
+        chosen = groups if ours is None else ours
+        limits[name] = _number(name, default if chosen is None else chosen, 1, MAX_SECONDS)
+    environment = params.get("execution_environment") or given.get("execution_environment")
+    return Group(
+        connection={name: given.get(name) for name in CONNECTION_OPTIONS},
+        pod_spec_override=parse_override(given.get("pod_spec_override")),
+        execution_environment=_execution_environment(environment),
+        **limits,
+    )
+
+
+def _execution_environment(given: Mapping[str, Any] | None) -> ExecutionEnvironment | None:
+    if given is None:
+        return None
+    image = str(given["image"]).strip()
+    if not image or any(char.isspace() for char in image):
+        raise _invalid(f"execution_environment.image is {given['image']!r}; give a reference like quay.io/org/image:tag.")
+    return ExecutionEnvironment(image, given.get("pull"))
+
+
+def _namespace(given: str | None, override: Mapping[str, Any]) -> str:
+    """The group's, else the override's, else `default`, as in AWX."""
+    name, where = given, "container_group.namespace"
+    if not name:
+        name, where = (override.get("metadata") or {}).get("namespace"), "pod_spec_override: metadata.namespace"
+    name = str(name or "default")
+    if not _NAMESPACE.fullmatch(name):
+        raise _invalid(f"{where} is {name!r}; a namespace's name has {_LABELS}.")
+    return name
+
+
+def read_inventory(given: object, folder: Path) -> InventorySource:
+    """Reads the option `inventory`: a mapping, a comma list, or a path.
+
+    Raises:
+        Failure: `InventoryInvalid`, where it is none of these; it says what was looked for.
+    """
+    if isinstance(given, Mapping):
+        return InventorySource("content", content=_inventory_mapping(given))
+    if isinstance(given, (list, tuple)):
+        given = ",".join(str(host) for host in given) + ","
+    if not isinstance(given, (str, os.PathLike)) or not str(given).strip():
+        raise Failure("InventoryInvalid", "inventory must be a path, a mapping, a list of hosts like web1,web2 or current.")
+    text = str(given).strip()
+    if "," in text:
+        hosts = [host.strip() for host in text.split(",") if host.strip()]
+        if not hosts:
+            raise Failure("InventoryInvalid", f"inventory {text!r} names no host.")
+        return InventorySource("content", content={"all": {"hosts": dict.fromkeys(hosts, {})}})
+    path = _path(text, folder)
+    if path.is_dir():
+        return InventorySource("folder", str(path))
+    if path.is_file():
+        return InventorySource("file", str(path))
+    if "/" in text:
+        raise Failure("InventoryInvalid", f"inventory {text!r} does not exist (looked at {path}).")
+    raise Failure(
+        "InventoryInvalid",
+        f"inventory {text!r} is not a path (looked at {path}); a single host is written with a comma: '{text},'.",
+    )
+
+
+def _inventory_mapping(given: Mapping[Any, Any]) -> dict[str, Any]:
+    """Checks the outer shape of a YAML inventory: groups, each with hosts, vars and children."""
+    content: dict[str, Any] = {}
+    for name, group in given.items():
+        where = f"inventory.{name}"
+        if group is not None and not isinstance(group, Mapping):
+            raise Failure(
+                "InventoryInvalid",
+                f"{where} must be a group, a mapping of hosts, vars and children, but it is a {type(group).__name__}.",
+            )
+        for key, value in (group or {}).items():
+            if key not in ("hosts", "vars", "children"):
+                raise Failure("InventoryInvalid", f"{where} has {key!r}; a group has hosts, vars and children.")
+            if value is not None and not isinstance(value, Mapping):
+                raise Failure("InventoryInvalid", f"{where}.{key} must be a mapping, but it is a {type(value).__name__}.")
+        content[str(name)] = dict(group or {})
+    if not content:
+        raise Failure("InventoryInvalid", "inventory is an empty mapping; give at least one group with hosts.")
+    return content
+
+
+def _path(given: str, folder: Path) -> Path:
+    return folder / Path(given).expanduser()
+
+
+def _tags(name: str, params: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(tag.strip() for entry in params.get(name) or () for tag in str(entry).split(",") if tag.strip())
+
+
+def _number(name: str, value: int, least: int, most: int) -> int:
+    if not least <= value <= most:
+        raise _invalid(f"{name} is {value}; it must be from {least} to {most}.")
+    return value
+
+
+def _invalid(message: str) -> Failure:
+    return Failure("InvalidConfiguration", message)
