@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.action.on_controller import ActionModule as OnController
-from ansible_collections.jobpods.controller.plugins.module_utils.job.current_inventory import current_inventory
+from ansible_collections.jobpods.controller.plugins.module_utils.job.current_inventory import (
+    current_inventory,
+)
 
 
 class ActionModule(OnController):

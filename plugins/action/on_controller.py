@@ -32,7 +32,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars)
         verb = str(self._task.action).rpartition(".")[2]
-        _checked, params = self.validate_argument_spec(**ARGUMENTS[verb])
+        _checked, params = self.validate_argument_spec(argument_spec=ARGUMENTS[verb])
         params = self.resolve(params, task_vars)
         if self._task.async_val:
             return self._run_module(verb, params, task_vars)

@@ -24,7 +24,9 @@ BUSY_TIMEOUT = 30.0
 """Seconds that a transaction waits for the lock of another."""
 RETRY_LIMIT = 30.0
 RETRY_PAUSE = 0.05
-NETWORK_FILE_SYSTEMS = frozenset(("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "ceph", "glusterfs", "fuse.glusterfs"))
+NETWORK_FILE_SYSTEMS = frozenset(
+    ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "ceph", "glusterfs", "fuse.glusterfs")
+)
 """On which SQLite's WAL does not work: it needs shared memory (SQLite: Write-Ahead Logging)."""
 
 T = TypeVar("T")
@@ -94,14 +96,18 @@ def _engine(options: StoreOptions) -> Engine:
         url = URL.create("sqlite", database=str(file))
         engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False})
     except (ArgumentError, NoSuchModuleError) as exc:
-        raise Failure("InvalidConfiguration", "database_url is not a URL of a database that SQLAlchemy knows.") from exc
+        raise Failure(
+            "InvalidConfiguration", "database_url is not a URL of a database that SQLAlchemy knows."
+        ) from exc
     except ModuleNotFoundError as exc:
         raise Failure("InvalidConfiguration", f"database_url needs the Python library {exc.name}.") from exc
     wal = file_system(file) not in NETWORK_FILE_SYSTEMS
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # transactions begin below, not where the driver thinks that they should
+        connection.isolation_level = (
+            None  # transactions begin below, not where the driver thinks that they should
+        )
         connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'DELETE'}")
         connection.execute("PRAGMA synchronous=NORMAL" if wal else "PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
@@ -109,7 +115,9 @@ def _engine(options: StoreOptions) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # A transaction that reads first and writes then would fail at once where another one writes between.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+        connection.exec_driver_sql(
+            "BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN"
+        )
 
     return engine
 
@@ -123,7 +131,9 @@ def _make_private(file: Path) -> None:
         if not os.access(file, os.R_OK | os.W_OK):
             raise PermissionError(13, "no permission to read and write it")
     except OSError as exc:
-        raise Failure("InvalidConfiguration", f"The database {file} can't be made or opened: {exc.strerror}.") from exc
+        raise Failure(
+            "InvalidConfiguration", f"The database {file} can't be made or opened: {exc.strerror}."
+        ) from exc
 
 
 def file_system(path: Path) -> str:
@@ -141,7 +151,9 @@ def file_system(path: Path) -> str:
 def _prepare(connection: Connection) -> None:
     """Makes the tables in the transaction that looked for them: of many that do at once, one does."""
     tables.metadata.create_all(connection)
-    version = connection.execute(select(tables.settings.c.value).where(tables.settings.c.name == "version")).scalar()
+    version = connection.execute(
+        select(tables.settings.c.value).where(tables.settings.c.name == "version")
+    ).scalar()
     if version is None:
         connection.execute(insert(tables.settings).values(name="version", value=str(tables.VERSION)))
     elif int(version) > tables.VERSION:

@@ -16,7 +16,11 @@ from typing import Any
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import SecretBox, read_key
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import events, jobs, settings
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import (
+    events,
+    jobs,
+    settings,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
@@ -214,7 +218,9 @@ class JobStore:
 
         def work(connection: Connection) -> bool:
             _update(connection, job_id, lease, {"heartbeat": time.time()})
-            return bool(connection.execute(select(jobs.c.cancel_requested).where(jobs.c.id == job_id)).scalar())
+            return bool(
+                connection.execute(select(jobs.c.cancel_requested).where(jobs.c.id == job_id)).scalar()
+            )
 
         return self._database.write(work)
 
@@ -323,7 +329,10 @@ class JobStore:
         return self._records(statement.limit(limit))
 
     def _records(self, statement: Select[Any]) -> list[JobRecord]:
-        return [_record(row) for row in self._database.read(lambda connection: connection.execute(statement).all())]
+        return [
+            _record(row)
+            for row in self._database.read(lambda connection: connection.execute(statement).all())
+        ]
 
 
 def _fingerprint(connection: Connection) -> str | None:
@@ -359,7 +368,9 @@ def _next_batch(connection: Connection, job_id: int, after: int) -> Row[Any] | N
 
 
 def _batch_before(connection: Connection, job_id: int, before: int | None) -> Row[Any] | None:
-    statement = select(events).where(events.c.job_id == job_id).order_by(events.c.first_counter.desc()).limit(1)
+    statement = (
+        select(events).where(events.c.job_id == job_id).order_by(events.c.first_counter.desc()).limit(1)
+    )
     if before is not None:
         statement = statement.where(events.c.first_counter < before)
     return connection.execute(statement).first()

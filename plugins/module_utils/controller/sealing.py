@@ -32,7 +32,9 @@ class SecretBox:
         try:
             self._fernet = Fernet(key)
         except ValueError as exc:
-            raise _invalid(f"secret_key_file {place} holds no key; restore it, or remove it if it is new.") from exc
+            raise _invalid(
+                f"secret_key_file {place} holds no key; restore it, or remove it if it is new."
+            ) from exc
         self.fingerprint = hashlib.sha256(b"jobpods secret key " + key.strip()).hexdigest()[:16]
         self._place = place
 

@@ -16,7 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import NotAttachable, Unreachable
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import (
+    NotAttachable,
+    Unreachable,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.pod import wire
 
@@ -262,7 +265,9 @@ class Conversation:
 
     async def _begin(self, hello: wire.Hello) -> None:
         if hello.protocol != wire.PROTOCOL:
-            raise Failure("ProtocolViolation", f"The supervisor speaks protocol {hello.protocol}, not {wire.PROTOCOL}.")
+            raise Failure(
+                "ProtocolViolation", f"The supervisor speaks protocol {hello.protocol}, not {wire.PROTOCOL}."
+            )
         if hello.spool_start > self._arrived:
             raise Failure(
                 "ControllerLost",
@@ -385,7 +390,11 @@ class Conversation:
         elif isinstance(said, wire.Received):
             if said.whole:
                 self._note_whole()
-            elif self._source is not None and self._offset >= self._source.length and said.offset < self._offset:
+            elif (
+                self._source is not None
+                and self._offset >= self._source.length
+                and said.offset < self._offset
+            ):
                 self._send_payload(said.offset)
         elif isinstance(said, wire.Started):
             self._note_started()

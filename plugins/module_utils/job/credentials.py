@@ -26,7 +26,9 @@ INPUTS = {
     ),
     "vault": ("vault_password", "vault_id"),
 }
-_KEY = re.compile(r"-----BEGIN (?P<kind>[A-Z0-9 ]*)PRIVATE KEY-----.+-----END (?P=kind)PRIVATE KEY-----", re.DOTALL)
+_KEY = re.compile(
+    r"-----BEGIN (?P<kind>[A-Z0-9 ]*)PRIVATE KEY-----.+-----END (?P=kind)PRIVATE KEY-----", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ def read_credentials(given: Sequence[Mapping[str, Any]]) -> Credentials:
             vault = _vault(inputs, where)
             if vault.vault_id in vaults:
                 what = f"vault_id {vault.vault_id!r}" if vault.vault_id else "no vault_id"
-                raise _invalid(f"{where} is a second vault credential with {what}; give each its own vault_id.")
+                raise _invalid(
+                    f"{where} is a second vault credential with {what}; give each its own vault_id."
+                )
             vaults[vault.vault_id] = vault
     return Credentials(machine or MachineCredential(), tuple(vaults.values()))
 
@@ -97,7 +101,9 @@ def _inputs(kind: str, inputs: Mapping[str, Any], where: str) -> dict[str, str]:
     read: dict[str, str] = {}
     for name, value in inputs.items():
         if name not in known:
-            raise _invalid(f"{where}.inputs has {name!r}, which type {kind} does not; it has {', '.join(known)}.")
+            raise _invalid(
+                f"{where}.inputs has {name!r}, which type {kind} does not; it has {', '.join(known)}."
+            )
         if value is None:
             continue
         if not isinstance(value, (str, int, float)) or isinstance(value, bool):
@@ -116,10 +122,14 @@ def _machine(inputs: dict[str, str], where: str) -> MachineCredential:
         key = inputs["ssh_key_data"] = key.replace("\r\n", "\n").strip() + "\n"
         match = _KEY.match(key)
         if match is None:
-            raise _invalid(f"{where}.inputs.ssh_key_data is not a private key: it must begin with -----BEGIN ... PRIVATE KEY-----")
+            raise _invalid(
+                f"{where}.inputs.ssh_key_data is not a private key: it must begin with -----BEGIN ... PRIVATE KEY-----"
+            )
         locked = "ENCRYPTED" in match["kind"] or "Proc-Type: 4,ENCRYPTED" in key or _locked_openssh(key)
         if locked and not inputs.get("ssh_key_unlock"):
-            raise _invalid(f"{where}.inputs.ssh_key_data is locked with a passphrase; give it as ssh_key_unlock.")
+            raise _invalid(
+                f"{where}.inputs.ssh_key_data is locked with a passphrase; give it as ssh_key_unlock."
+            )
     elif inputs.get("ssh_key_unlock"):
         raise _invalid(f"{where}.inputs.ssh_key_unlock is given without ssh_key_data.")
     return MachineCredential(**inputs)

@@ -53,7 +53,9 @@ def current_inventory(hostvars: Any, loader: Any) -> dict[str, Any]:
     return {"all": everybody}
 
 
-INTERNAL = frozenset(("inventory_file", "inventory_dir", "inventory_hostname", "inventory_hostname_short", "group_names"))
+INTERNAL = frozenset(
+    ("inventory_file", "inventory_dir", "inventory_hostname", "inventory_hostname_short", "group_names")
+)
 """What Ansible itself sets for each host, and will set again in the pod."""
 
 

@@ -165,7 +165,13 @@ class Summary:
     def _take_stats(self, facts: dict[str, Any]) -> None:
         """Counts each host once, under the worst that happened to it; AWX's `host_status_counts` does, too."""
         hosts: dict[str, str] = {}
-        names = {"skipped": "skipped", "ok": "ok", "changed": "changed", "failures": "failed", "dark": "unreachable"}
+        names = {
+            "skipped": "skipped",
+            "ok": "ok",
+            "changed": "changed",
+            "failures": "failed",
+            "dark": "unreachable",
+        }
         for key, status in names.items():
             counts = facts.get(key)
             if isinstance(counts, dict):
@@ -174,7 +180,9 @@ class Summary:
         self.hosts = dict.fromkeys(HOST_STATUSES, 0)
         for status in hosts.values():
             self.hosts[status] += 1
-        self._failed_hosts = frozenset(host for host, status in hosts.items() if status in ("failed", "unreachable"))
+        self._failed_hosts = frozenset(
+            host for host, status in hosts.items() if status in ("failed", "unreachable")
+        )
         self.changed = bool(facts.get("changed"))
         artifacts = facts.get("artifact_data")
         if isinstance(artifacts, dict):
@@ -246,7 +254,9 @@ class RunnerStream:
             batch.lines += line
         elif "status" in fields:
             summary.status = str(fields["status"])[:32]
-            words = [str(fields[key])[:8192] for key in ("job_explanation", "result_traceback") if fields.get(key)]
+            words = [
+                str(fields[key])[:8192] for key in ("job_explanation", "result_traceback") if fields.get(key)
+            ]
             summary.explanation = "\n".join(words) or summary.explanation
         elif "zipfile" in fields:
             size = fields["zipfile"]

@@ -217,7 +217,9 @@ def _execution_environment(given: Mapping[str, Any] | None) -> ExecutionEnvironm
         return None
     image = str(given["image"]).strip()
     if not image or any(char.isspace() for char in image):
-        raise _invalid(f"execution_environment.image is {given['image']!r}; give a reference like quay.io/org/image:tag.")
+        raise _invalid(
+            f"execution_environment.image is {given['image']!r}; give a reference like quay.io/org/image:tag."
+        )
     return ExecutionEnvironment(image, given.get("pull"))
 
 
@@ -225,7 +227,10 @@ def _namespace(given: str | None, override: Mapping[str, Any]) -> str:
     """The group's, else the override's, else `default`, as in AWX."""
     name, where = given, "container_group.namespace"
     if not name:
-        name, where = (override.get("metadata") or {}).get("namespace"), "pod_spec_override: metadata.namespace"
+        name, where = (
+            (override.get("metadata") or {}).get("namespace"),
+            "pod_spec_override: metadata.namespace",
+        )
     name = str(name or "default")
     if not _NAMESPACE.fullmatch(name):
         raise _invalid(f"{where} is {name!r}; a namespace's name has {_LABELS}.")
@@ -243,7 +248,10 @@ def read_inventory(given: object, folder: Path) -> InventorySource:
     if isinstance(given, (list, tuple)):
         given = ",".join(str(host) for host in given) + ","
     if not isinstance(given, (str, os.PathLike)) or not str(given).strip():
-        raise Failure("InventoryInvalid", "inventory must be a path, a mapping, a list of hosts like web1,web2 or current.")
+        raise Failure(
+            "InventoryInvalid",
+            "inventory must be a path, a mapping, a list of hosts like web1,web2 or current.",
+        )
     text = str(given).strip()
     if "," in text:
         hosts = [host.strip() for host in text.split(",") if host.strip()]
@@ -275,12 +283,19 @@ def _inventory_mapping(given: Mapping[Any, Any]) -> dict[str, Any]:
             )
         for key, value in (group or {}).items():
             if key not in ("hosts", "vars", "children"):
-                raise Failure("InventoryInvalid", f"{where} has {key!r}; a group has hosts, vars and children.")
+                raise Failure(
+                    "InventoryInvalid", f"{where} has {key!r}; a group has hosts, vars and children."
+                )
             if value is not None and not isinstance(value, Mapping):
-                raise Failure("InventoryInvalid", f"{where}.{key} must be a mapping, but it is a {type(value).__name__}.")
+                raise Failure(
+                    "InventoryInvalid",
+                    f"{where}.{key} must be a mapping, but it is a {type(value).__name__}.",
+                )
         content[str(name)] = dict(group or {})
     if not content:
-        raise Failure("InventoryInvalid", "inventory is an empty mapping; give at least one group with hosts.")
+        raise Failure(
+            "InventoryInvalid", "inventory is an empty mapping; give at least one group with hosts."
+        )
     return content
 
 
@@ -289,7 +304,9 @@ def _path(given: str, folder: Path) -> Path:
 
 
 def _tags(name: str, params: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(tag.strip() for entry in params.get(name) or () for tag in str(entry).split(",") if tag.strip())
+    return tuple(
+        tag.strip() for entry in params.get(name) or () for tag in str(entry).split(",") if tag.strip()
+    )
 
 
 def _number(name: str, value: int, least: int, most: int) -> int:

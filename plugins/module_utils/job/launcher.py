@@ -63,7 +63,9 @@ def call(request: Request, show: Show, entry: Path = ENTRY) -> dict[str, Any]:
                 process.wait()
                 errors.seek(0)
                 words = errors.read()[-8192:].decode("utf-8", "replace")
-                message = f"The job process ended with exit status {process.returncode} before it gave a result."
+                message = (
+                    f"The job process ended with exit status {process.returncode} before it gave a result."
+                )
                 result = refusal(Failure("ControllerLost", message, traceback=words))
             return result
         finally:
@@ -108,7 +110,9 @@ def run_module(module: AnsibleModule) -> None:
     params = dict(module.params)
     known = params.pop("_launcher", None)
     if known is None:
-        module.fail_json(msg="This module runs on the controller through its action plugin, which was not used.")
+        module.fail_json(
+            msg="This module runs on the controller through its action plugin, which was not used."
+        )
     request = Request(
         verb=known["verb"],
         params=params,

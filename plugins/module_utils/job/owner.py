@@ -41,7 +41,12 @@ class JobOwner:
     """Runs one job and keeps its row true. It is the run's notebook."""
 
     def __init__(
-        self, request: RunRequest, connection: Connection, store: JobStore, calls: StoreCalls, progress: Progress
+        self,
+        request: RunRequest,
+        connection: Connection,
+        store: JobStore,
+        calls: StoreCalls,
+        progress: Progress,
     ) -> None:
         self._request = request
         self._connection = connection

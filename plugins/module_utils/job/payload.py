@@ -121,7 +121,9 @@ class _Archive:
         info.external_attr = (stat.S_IFREG | 0o600) << 16
         self._zip.writestr(info, text, zipfile.ZIP_DEFLATED)
 
-    def add_folder(self, folder: Path, name: str, reason: str, left_out: frozenset[str] = frozenset()) -> None:
+    def add_folder(
+        self, folder: Path, name: str, reason: str, left_out: frozenset[str] = frozenset()
+    ) -> None:
         def refuse(error: OSError) -> None:
             raise _unreadable(reason, error.filename, error)
 
@@ -147,7 +149,9 @@ class _Archive:
                 self._zip.write(path, name)
             # Sockets, pipes and devices can't be sent, and no playbook reads them from its project.
         except UnicodeError as exc:
-            raise Failure(reason, f"The file name {name!r} is not UTF-8, so it can't be sent to the pod.") from exc
+            raise Failure(
+                reason, f"The file name {name!r} is not UTF-8, so it can't be sent to the pod."
+            ) from exc
         except OSError as exc:
             raise _unreadable(reason, path, exc) from exc
 
@@ -163,7 +167,9 @@ class _Archive:
         if len(self._largest) > 3:
             heapq.heappop(self._largest)
         if self._size > self._limit:
-            largest = ", ".join(f"{path} ({count >> 20} MiB)" for count, path in sorted(self._largest, reverse=True))
+            largest = ", ".join(
+                f"{path} ({count >> 20} MiB)" for count, path in sorted(self._largest, reverse=True)
+            )
             raise Failure(
                 "PayloadTooLarge",
                 f"The project and the inventory have more than {self._limit >> 20} MiB of files; so far the largest"

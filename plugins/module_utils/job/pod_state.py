@@ -21,7 +21,9 @@ Document = Mapping[str, Any]
 PULL_REASONS = frozenset(
     ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError")
 )
-START_REASONS = frozenset(("CreateContainerError", "RunContainerError", "CreatePodSandboxError", "StartError"))
+START_REASONS = frozenset(
+    ("CreateContainerError", "RunContainerError", "CreatePodSandboxError", "StartError")
+)
 FINAL_PULL_WORDS = (
     "not found",
     "manifest unknown",
@@ -94,7 +96,9 @@ def pod_state(pod: Document, worker: str) -> PodState:
     disrupted = conditions.get("DisruptionTarget") or {}
     container, reason, message, exit_code = _container(status, worker)
     pod_reason = str(status.get("reason") or "")
-    disruption = DISRUPTIONS.get(str(disrupted.get("reason")), "") if disrupted.get("status") == "True" else ""
+    disruption = (
+        DISRUPTIONS.get(str(disrupted.get("reason")), "") if disrupted.get("status") == "True" else ""
+    )
     if not disruption and pod_reason in ("Evicted", "NodeLost", "Preempting"):
         disruption = {"Preempting": "Preempted"}.get(pod_reason, pod_reason)
     return PodState(
@@ -147,7 +151,9 @@ def final_trouble(state: PodState) -> Failure | None:
     """
     where = f"on node {state.node}" if state.node else "before it was scheduled"
     if state.disruption:
-        return _failure(state, state.disruption, f"The pod was stopped {where}: {state.message or state.reason}")
+        return _failure(
+            state, state.disruption, f"The pod was stopped {where}: {state.message or state.reason}"
+        )
     if state.deleting:
         return _failure(state, "PodDeleted", f"The pod was deleted by somebody else {where}.")
     if state.container == "waiting":
@@ -155,7 +161,9 @@ def final_trouble(state: PodState) -> Failure | None:
     if state.container == "terminated":
         return _ended_worker(state)
     if state.phase == "Failed":
-        return _failure(state, "ContainerTerminated", f"The pod failed {where}: {state.reason} {state.message}".strip())
+        return _failure(
+            state, "ContainerTerminated", f"The pod failed {where}: {state.reason} {state.message}".strip()
+        )
     return None
 
 
@@ -164,7 +172,9 @@ def _waiting_trouble(state: PodState) -> Failure | None:
     if state.reason == "InvalidImageName":
         return _failure(state, "InvalidImageName", f"The image's name is not valid. {words}")
     if state.reason == "ErrImageNeverPull":
-        return _failure(state, "ImagePull", f"The image is not on the node, and its pull policy is Never. {words}")
+        return _failure(
+            state, "ImagePull", f"The image is not on the node, and its pull policy is Never. {words}"
+        )
     if state.pulling and any(word in state.message.lower() for word in FINAL_PULL_WORDS):
         return _failure(state, "ImagePull", f"The image can't be pulled. {words}")
     return None
@@ -173,7 +183,9 @@ def _waiting_trouble(state: PodState) -> Failure | None:
 def _ended_worker(state: PodState) -> Failure:
     words = f"{state.reason}, exit code {state.exit_code}" + (f": {state.message}" if state.message else "")
     if state.reason == "OOMKilled":
-        return _failure(state, "OOMKilled", f"The worker container was killed for using too much memory ({words}).")
+        return _failure(
+            state, "OOMKilled", f"The worker container was killed for using too much memory ({words})."
+        )
     if MISSING_PROGRAM in state.message:
         return _failure(state, "RunnerMissing", f"The image has no python3 to start the job with ({words}).")
     if state.reason in START_REASONS or state.reason == "ContainerCannotRun":
@@ -188,7 +200,9 @@ def lasting_trouble(state: PodState) -> Failure | None:
         if state.pulling:
             return _failure(state, "ImagePull", f"The image can't be pulled. {words}")
         if state.reason == "CreateContainerConfigError":
-            return _failure(state, "ContainerConfig", f"The container's configuration is not complete. {words}")
+            return _failure(
+                state, "ContainerConfig", f"The container's configuration is not complete. {words}"
+            )
         if state.reason in START_REASONS:
             return _failure(state, "ContainerStart", f"The worker container can't be started. {words}")
     if state.unschedulable and not state.node:
@@ -198,7 +212,11 @@ def lasting_trouble(state: PodState) -> Failure | None:
 
 def event_trouble(state: PodState, events: Iterable[Document]) -> Failure | None:
     """What the pod's own events say about why it does not start, where its status says nothing."""
-    reasons = {"FailedMount": "VolumeMount", "FailedAttachVolume": "VolumeMount", "FailedCreatePodSandBox": "ContainerStart"}
+    reasons = {
+        "FailedMount": "VolumeMount",
+        "FailedAttachVolume": "VolumeMount",
+        "FailedCreatePodSandBox": "ContainerStart",
+    }
     for event in events:
         reason = reasons.get(str(event.get("reason")))
         if reason:
@@ -213,7 +231,14 @@ def evidence(pod: Document | None, events: Iterable[Document] = ()) -> str:
         status = pod.get("status") or {}
         kept = {
             key: status[key]
-            for key in ("phase", "reason", "message", "conditions", "initContainerStatuses", "containerStatuses")
+            for key in (
+                "phase",
+                "reason",
+                "message",
+                "conditions",
+                "initContainerStatuses",
+                "containerStatuses",
+            )
             if status.get(key)
         }
         parts.append("pod status:\n" + json.dumps(kept, indent=2))

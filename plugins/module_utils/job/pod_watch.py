@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable, WatchExpired
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import (
+    Unreachable,
+    WatchExpired,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_state import (
     PodState,
@@ -60,7 +63,13 @@ class PodWatch:
     """
 
     def __init__(
-        self, client: ClusterClient, pod: dict[str, Any], worker: str, limits: StartLimits, since: float, progress: Progress
+        self,
+        client: ClusterClient,
+        pod: dict[str, Any],
+        worker: str,
+        limits: StartLimits,
+        since: float,
+        progress: Progress,
     ) -> None:
         """Gets ready; `run` watches.
 
@@ -161,7 +170,9 @@ class PodWatch:
             self._lose(trouble)
 
     def _gone(self) -> None:
-        self._lose(Failure("PodDeleted", "The pod was deleted by somebody else.", details={"node": self.state.node}))
+        self._lose(
+            Failure("PodDeleted", "The pod was deleted by somebody else.", details={"node": self.state.node})
+        )
 
     def _lose(self, failure: Failure) -> None:
         if not self.lost.done():
@@ -200,10 +211,16 @@ class PodWatch:
         self._trouble = (trouble, since)
         if first:
             self._progress.warning(f"{trouble.message} It is tried again.")
-        limits = {"ImagePull": self._limits.image_pull, "ContainerConfig": START_TROUBLE_LIMIT, "ContainerStart": START_TROUBLE_LIMIT}
+        limits = {
+            "ImagePull": self._limits.image_pull,
+            "ContainerConfig": START_TROUBLE_LIMIT,
+            "ContainerStart": START_TROUBLE_LIMIT,
+        }
         limit = limits.get(trouble.reason)
         if limit is not None and now - since >= limit:
-            name = "image_pull_timeout" if trouble.reason == "ImagePull" else "the limit for a container's start"
+            name = (
+                "image_pull_timeout" if trouble.reason == "ImagePull" else "the limit for a container's start"
+            )
             trouble.message += f" It did not go away within {name} ({limit:.0f} s)."
             self._lose(trouble)
 
@@ -226,4 +243,6 @@ class PodWatch:
     def _tell_pulling(self) -> None:
         for event in self._events:
             if event.get("reason") == "Pulling":
-                self._tell("pulling", str(event.get("message") or "pulling the image").replace("Pulling", "pulling"))
+                self._tell(
+                    "pulling", str(event.get("message") or "pulling the image").replace("Pulling", "pulling")
+                )

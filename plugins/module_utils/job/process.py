@@ -61,7 +61,9 @@ async def _serve(commands: Any, messages: Any) -> int:
         status = 1
         words = traceback.format_exc()
         sys.stderr.write(words)
-        result = refusal(Failure("ControllerLost", "The job process met an error of its own.", traceback=words))
+        result = refusal(
+            Failure("ControllerLost", "The job process met an error of its own.", traceback=words)
+        )
     if result is not None:
         feed.tell({"type": "result", "result": result})
     await feed.flush()

@@ -28,7 +28,9 @@ class StoreCalls:
         self._thread = ThreadPoolExecutor(1, "store")
 
     async def __call__(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: function(*args, **kwargs)
+        )
 
     def close(self) -> None:
         """Waits for the last call."""
@@ -43,7 +45,12 @@ class Recorder:
     """
 
     def __init__(
-        self, store: JobStore, calls: StoreCalls, job_id: int, lease: int, reached: Callable[[int], Awaitable[None]]
+        self,
+        store: JobStore,
+        calls: StoreCalls,
+        job_id: int,
+        lease: int,
+        reached: Callable[[int], Awaitable[None]],
     ) -> None:
         """Gets ready.
 
@@ -99,7 +106,9 @@ class Recorder:
             await asyncio.sleep(GATHER)
             while self._pending:
                 taken, size = 0, 0
-                while taken < len(self._pending) and (not taken or size + len(self._pending[taken].lines) <= MAX_BATCH):
+                while taken < len(self._pending) and (
+                    not taken or size + len(self._pending[taken].lines) <= MAX_BATCH
+                ):
                     size += len(self._pending[taken].lines)
                     taken += 1
                 batches, self._pending = self._pending[:taken], self._pending[taken:]

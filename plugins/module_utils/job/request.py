@@ -85,7 +85,9 @@ class Request:
 def start_time(pid: int) -> int | None:
     """A process' start in clock ticks since boot (proc(5), stat, field 22); None if it can't be read."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        fields = (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        )
     except OSError:
         return None
     return int(fields[19])

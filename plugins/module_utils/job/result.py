@@ -13,7 +13,10 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes imp
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import HOST_STATUSES
 
 if TYPE_CHECKING:  # so that a launcher, which may only have a refusal to return, needs no database
-    from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobRecord, JobStore
+    from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import (
+        JobRecord,
+        JobStore,
+    )
 
 STDOUT_LIMIT = 1 << 20
 """Bytes of output in a result; the whole is kept with the job."""

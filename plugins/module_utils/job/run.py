@@ -13,10 +13,17 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import AlreadyExists, Unreachable
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import (
+    AlreadyExists,
+    Unreachable,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation, Terms
-from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch, RunnerStream, Summary
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import (
+    Batch,
+    RunnerStream,
+    Summary,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import Launch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_watch import (
@@ -108,7 +115,9 @@ class Run:
         summary: what the events added up to so far.
     """
 
-    def __init__(self, request: RunRequest, client: ClusterClient, notebook: Notebook, progress: Progress) -> None:
+    def __init__(
+        self, request: RunRequest, client: ClusterClient, notebook: Notebook, progress: Progress
+    ) -> None:
         self.pod_name = request.identity.pod_name
         self.pod_uid: str | None = None
         self.created = False
@@ -225,7 +234,11 @@ class Run:
         self.pod_uid = str(pod["metadata"]["uid"])
         self._progress.step(f"pod {self.pod_name} created in namespace {launch.namespace}")
         await self._notebook.note(
-            status="waiting", job_explanation="", pod_name=self.pod_name, pod_uid=self.pod_uid, pod_deleted=False
+            status="waiting",
+            job_explanation="",
+            pod_name=self.pod_name,
+            pod_uid=self.pod_uid,
+            pod_deleted=False,
         )
         return pod
 

@@ -26,7 +26,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.owner impor
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import build_payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
 from ansible_collections.jobpods.controller.plugins.module_utils.job.request import Request
-from ansible_collections.jobpods.controller.plugins.module_utils.job.result import FINAL, job_facts, job_result
+from ansible_collections.jobpods.controller.plugins.module_utils.job.result import (
+    FINAL,
+    job_facts,
+    job_result,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.run import RunRequest
 from ansible_collections.jobpods.controller.plugins.module_utils.job.watchdog import Launcher
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
@@ -173,7 +177,9 @@ async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
             if deadline is not None and time.monotonic() >= deadline:
                 result = await opened.calls(job_result, opened.store, job_id)
                 result.update(changed=False, failed=True)
-                result["msg"] = f"Job {job_id} did not end within timeout ({timeout} s); it goes on. {result['msg']}"
+                result["msg"] = (
+                    f"Job {job_id} did not end within timeout ({timeout} s); it goes on. {result['msg']}"
+                )
                 return result
             await asyncio.sleep(LOOK_INTERVAL)
         leaving.cancel()

@@ -13,7 +13,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.events impo
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import Ended
 
 _INVENTORY_ERROR = re.compile(
-    r"(failed to parse inventory|unable to parse .* as an inventory source|completely failed to parse)", re.IGNORECASE
+    r"(failed to parse inventory|unable to parse .* as an inventory source|completely failed to parse)",
+    re.IGNORECASE,
 )
 """What ansible-core 2.16 and newer print for an inventory source that no plugin could parse."""
 
@@ -33,13 +34,19 @@ def verdict(ended: Ended, summary: Summary, timeout: int) -> Failure | None:
     if ended.cause == "exit":
         return _exited(ended, summary)
     if ended.cause == "timeout":
-        return Failure("JobTimeout", f"The playbook was stopped at its time limit of {timeout} s.", traceback=ended.stderr)
+        return Failure(
+            "JobTimeout",
+            f"The playbook was stopped at its time limit of {timeout} s.",
+            traceback=ended.stderr,
+        )
     if ended.cause == "cancel":
         return Failure("PodDeleted", "The pod was asked to stop by somebody else.", traceback=ended.stderr)
     if ended.cause == "runner_missing":
         return Failure("RunnerMissing", f"{_sentence(ended.message)}", traceback=ended.stderr)
     if ended.cause == "controller_lost":
-        return Failure("ControllerLost", "The pod heard nothing from its controller for too long, and stopped the run.")
+        return Failure(
+            "ControllerLost", "The pod heard nothing from its controller for too long, and stopped the run."
+        )
     return Failure("RunnerFailed", _sentence(ended.message), traceback=ended.stderr)
 
 
@@ -50,15 +57,25 @@ def _exited(ended: Ended, summary: Summary) -> Failure | None:
     if summary.status == "failed" and summary.eof:
         return _playbook_failed(ended, summary, said)
     if summary.status == "successful" and summary.eof and ended.returncode == 0:
-        return Failure("RunnerFailed", "The runner says successful, but the playbook printed no recap.", traceback=said)
+        return Failure(
+            "RunnerFailed", "The runner says successful, but the playbook printed no recap.", traceback=said
+        )
     how = f"signal {ended.signal}" if ended.signal else f"exit status {ended.returncode}"
-    message = f"ansible-runner ended with {how} and status {summary.status or 'none'!r}, which proves no success."
-    return Failure("RunnerFailed", message, traceback="\n".join(filter(None, (summary.explanation, ended.stderr, said))))
+    message = (
+        f"ansible-runner ended with {how} and status {summary.status or 'none'!r}, which proves no success."
+    )
+    return Failure(
+        "RunnerFailed", message, traceback="\n".join(filter(None, (summary.explanation, ended.stderr, said)))
+    )
 
 
 def _playbook_failed(ended: Ended, summary: Summary, said: str) -> Failure:
     if not summary.playbook_started and _INVENTORY_ERROR.search(said):
-        return Failure("InventoryInvalid", f"The inventory can't be parsed in the pod: {_error_line(said)}", traceback=said)
+        return Failure(
+            "InventoryInvalid",
+            f"The inventory can't be parsed in the pod: {_error_line(said)}",
+            traceback=said,
+        )
     failures = summary.failures
     details = {
         "failed_hosts": sorted(failure.host for failure in failures),

@@ -1,0 +1,395 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: container_group_job
+short_description: Run a playbook in a Kubernetes pod
+version_added: 0.1.0
+description:
+  - Starts a pod in a Kubernetes or OpenShift cluster, runs a playbook in it with C(ansible-runner), shows its output as
+    it happens, and returns how it ended. The pod is deleted at the end, however the job ends.
+  - The words are AWX's. A I(container group) is a connection to a cluster, a namespace and a pod spec.
+  - When the calling C(ansible-playbook) is stopped, by whatever, an attached job (O(wait=true)) is cancelled and its pod
+    deleted.
+extends_documentation_fragment:
+  - jobpods.controller.attributes
+  - jobpods.controller.store
+attributes:
+  check_mode:
+    support: partial
+    details: The pod is started, and the playbook runs in check mode in it.
+  diff_mode:
+    support: partial
+    details: The playbook runs in diff mode; its differences are in its output.
+  idempotent:
+    support: partial
+    details: Each call is a job of its own; whether it changes hosts again is up to the playbook.
+options:
+  container_group:
+    description:
+      - Where the job runs.
+      - The connection comes from one source only, these options or the environment, and is never mixed. It is the
+        options I(kubeconfig), I(context), I(host), I(api_key), I(verify_ssl) and I(ssl_ca_cert), if any is given; else the
+        E(K8S_AUTH_KUBECONFIG), E(K8S_AUTH_CONTEXT), E(K8S_AUTH_HOST), E(K8S_AUTH_API_KEY), E(K8S_AUTH_VERIFY_SSL) and
+        E(K8S_AUTH_SSL_CA_CERT) variables; else the file of E(KUBECONFIG), or C(~/.kube/config); else the service account
+        of the pod that C(ansible-playbook) runs in. C(-v) shows which it was.
+    type: dict
+    suboptions:
+      kubeconfig:
+        description: Path of a kubeconfig, or its content as a mapping.
+        type: raw
+      context:
+        description: The context of the kubeconfig to use; without it, its current one.
+        type: str
+      host:
+        description: URL of the API server, for example C(https://kubernetes.example.com:6443).
+        type: str
+      api_key:
+        description: A bearer token that the API server accepts.
+        type: str
+      verify_ssl:
+        description: Whether the API server's certificate is checked; it is, unless this is V(false).
+        type: bool
+        aliases: [validate_certs]
+      ssl_ca_cert:
+        description: The certificates of the authorities to trust, as PEM text or the path of such a file.
+        type: str
+        aliases: [ca_cert]
+      namespace:
+        description: The pod's namespace; without it the one in O(container_group.pod_spec_override), else V(default).
+        type: str
+      pod_spec_override:
+        description:
+          - A Pod, as a mapping or as YAML or JSON text, that is merged over the default pod spec as AWX does, so an
+            override made for AWX gives the same pod. Mappings are merged, lists replace; a null removes a default.
+          - The container named C(worker), or else the first one, runs the job.
+        type: raw
+      execution_environment:
+        description: The image of the worker container; it wins over the override's.
+        type: dict
+        suboptions:
+          image:
+            description: Reference of an image with C(python3) and C(ansible-runner).
+            type: str
+            required: true
+          pull:
+            description: When to pull the image; without it, Kubernetes' default for its tag.
+            type: str
+            choices: [always, missing, never]
+      pod_pending_timeout:
+        description: Seconds from the first try to create the pod until the job runs in it.
+        type: int
+        default: 7200
+      image_pull_timeout:
+        description:
+          - Seconds from the first failed pull of the image. What can't get better ends the job at once, such as an image
+            that does not exist.
+        type: int
+        default: 120
+      cluster_outage_timeout:
+        description: Seconds that the cluster may be away; until then the job goes on in its pod.
+        type: int
+        default: 300
+  name:
+    description: What to call the job; without it, the playbook's path.
+    type: str
+  project:
+    description:
+      - The folder with the playbook, and all that it uses. It is sent to the pod whole, without C(.git).
+      - Relative paths are looked up from the calling playbook's folder.
+    type: path
+    required: true
+  playbook:
+    description: Path of the playbook in the project.
+    type: str
+    required: true
+  inventory:
+    description:
+      - The playbook's inventory. A path of a file or folder (a file brings C(group_vars) and C(host_vars) beside it along),
+        a mapping as the YAML inventory has it, or hosts with commas (V(web1,web2), V(web1,)).
+      - V(current) is the inventory of the calling play, with the variables of its hosts and groups as they are written;
+        no facts, and nothing that was registered.
+      - A source that can't be parsed ends the job, here or in the pod.
+    type: raw
+    required: true
+  extra_vars:
+    description: Extra variables.
+    type: dict
+    default: {}
+  credentials:
+    description: The secrets that the playbook needs; they are sent to the pod by the connection, never in the pod's spec.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      credential_type:
+        description:
+          - V(machine) or V(vault); AWX's V(Machine) and V(Vault) are the same.
+          - There is at most one machine credential, and one vault credential for each vault id.
+        type: str
+        required: true
+      inputs:
+        description:
+          - For V(machine), any of C(username), C(password), C(ssh_key_data), C(ssh_key_unlock), C(become_method),
+            C(become_username) and C(become_password).
+          - For V(vault), C(vault_password), and C(vault_id) where the vaulted content has one.
+        type: dict
+        required: true
+  limit:
+    description: Pattern of the hosts to run on.
+    type: str
+  tags:
+    description: Only tasks with these tags.
+    type: list
+    elements: str
+    default: []
+    aliases: [job_tags]
+  skip_tags:
+    description: No tasks with these tags.
+    type: list
+    elements: str
+    default: []
+  start_at_task:
+    description: Name of the first task to run.
+    type: str
+  forks:
+    description: Hosts at once; V(0) is the default of Ansible in the pod.
+    type: int
+    default: 0
+  verbosity:
+    description: Of the playbook in the pod.
+    type: int
+    default: 0
+    choices: [0, 1, 2, 3, 4, 5]
+  job_type:
+    description: V(check) runs the playbook in check mode, as does check mode of the calling play.
+    type: str
+    default: run
+    choices: [run, check]
+  diff_mode:
+    description: Shows differences, as does diff mode of the calling play.
+    type: bool
+    default: false
+  become_enabled:
+    description: Runs the playbook with C(--become).
+    type: bool
+    default: false
+  timeout:
+    description: Seconds that the playbook may run, counted in the pod; V(0) is no limit.
+    type: int
+    default: 0
+  execution_environment:
+    description: The image of this job; it wins over the container group's.
+    type: dict
+    suboptions:
+      image:
+        description: Reference of an image with C(python3) and C(ansible-runner).
+        type: str
+        required: true
+      pull:
+        description: When to pull the image; without it, Kubernetes' default for its tag.
+        type: str
+        choices: [always, missing, never]
+  wait:
+    description:
+      - Waits for the job's end. With V(false) the module returns when the job is stored, and the job goes on without
+        C(ansible-playbook); see M(jobpods.controller.job_wait), M(jobpods.controller.job_info) and
+        M(jobpods.controller.job_cancel).
+    type: bool
+    default: true
+  cancel_grace:
+    description: Seconds that Ansible gets to stop by itself when the job is cancelled or its time is over.
+    type: int
+    default: 5
+  controller_lost_timeout:
+    description:
+      - Seconds without a word from the controller after which the pod ends the run by itself.
+      - The default is V(600) with O(wait=true) and V(3600) with O(wait=false). It must be longer than
+        O(cluster_outage_timeout).
+    type: int
+  pod_pending_timeout:
+    description: Wins over O(container_group.pod_pending_timeout).
+    type: int
+  image_pull_timeout:
+    description: Wins over O(container_group.image_pull_timeout).
+    type: int
+  cluster_outage_timeout:
+    description: Wins over O(container_group.cluster_outage_timeout).
+    type: int
+notes:
+  - What the playbook prints, and the variables that it sets with C(set_stats), can be read by whoever may read the pod's
+    log.
+seealso:
+  - module: jobpods.controller.job_wait
+  - module: jobpods.controller.job_info
+  - module: jobpods.controller.job_cancel
+"""
+
+EXAMPLES = r"""
+- name: Run a playbook in a pod
+  jobpods.controller.container_group_job:
+    container_group:
+      kubeconfig: ~/.kube/config
+      namespace: jobs
+      execution_environment:
+        image: quay.io/ansible/awx-ee:latest
+    project: ./project
+    playbook: site.yml
+    inventory: ./inventory
+    credentials:
+      - credential_type: machine
+        inputs:
+          username: deploy
+          ssh_key_data: "{{ lookup('ansible.builtin.file', '~/.ssh/deploy') }}"
+  register: site
+
+- name: Run it for the hosts of this play, with more memory for the pod
+  jobpods.controller.container_group_job:
+    container_group:
+      namespace: jobs
+      pod_spec_override:
+        spec:
+          containers:
+            - name: worker
+              image: quay.io/ansible/awx-ee:latest
+              resources:
+                requests: {cpu: 500m, memory: 512Mi}
+    project: ./project
+    playbook: site.yml
+    inventory: current
+    limit: web
+
+- name: Start a long job and go on
+  jobpods.controller.container_group_job:
+    container_group:
+      namespace: jobs
+    project: ./project
+    playbook: backup.yml
+    inventory: db1,
+    wait: false
+  register: backup
+
+- name: Wait for it later
+  jobpods.controller.job_wait:
+    job_id: "{{ backup.job.id }}"
+    timeout: 3600
+"""
+
+RETURN = r"""
+changed:
+  description: >-
+    Whether the playbook changed anything; true, too, where that can't be known: with O(wait=false), and where the job
+    broke off after its start.
+  returned: always
+  type: bool
+job:
+  description: The job, whether it ended well or not.
+  returned: always
+  type: dict
+  contains:
+    id:
+      description: Its number; null where the launch was refused before a job was made.
+      type: int
+    type:
+      description: Always V(job).
+      type: str
+    name:
+      description: Its name.
+      type: str
+    status:
+      description: V(pending), V(waiting), V(running), V(successful), V(failed), V(error) or V(canceled).
+      type: str
+    failure:
+      description: Why it did not succeed, else null.
+      type: dict
+      contains:
+        reason:
+          description: One of the reasons in the documentation, for example V(ImagePull).
+          type: str
+        message:
+          description: What happened, in one sentence.
+          type: str
+        phase:
+          description: V(preparing), V(connecting), V(creating), V(pending), V(running), V(playbook) or V(user).
+          type: str
+        http_status:
+          description: The API server's answer, where there was one.
+          type: int
+        retryable:
+          description: Whether the same launch may succeed later.
+          type: bool
+        hint:
+          description: What to do.
+          type: str
+        details:
+          description: Facts for programs, for example the failed hosts and tasks of a playbook.
+          type: dict
+    job_explanation:
+      description: The failure's message, or what a pending job waits for.
+      type: str
+    result_traceback:
+      description: The cluster's or the worker's own words.
+      type: str
+    container_group:
+      description: Name of the stored container group; null for one that was given inline.
+      type: str
+    namespace:
+      description: The pod's.
+      type: str
+    pod_name:
+      description: The pod's; empty where none was made.
+      type: str
+    execution_node:
+      description: The node that the pod ran on.
+      type: str
+    controller_node:
+      description: Host name of the controller.
+      type: str
+    started:
+      description: When the playbook was started, UTC.
+      type: str
+    finished:
+      description: When the job ended, UTC.
+      type: str
+    elapsed:
+      description: Seconds between these.
+      type: float
+    host_status_counts:
+      description: How many hosts ended C(ok), C(changed), C(failed), C(unreachable) and C(skipped), each counted once.
+      type: dict
+    event_count:
+      description: Number of job events.
+      type: int
+    artifacts:
+      description: What the playbook set with C(set_stats).
+      type: dict
+    slices:
+      description: Always empty in this version.
+      type: list
+      elements: dict
+stdout:
+  description: What the playbook printed, at most its last MiB.
+  returned: always
+  type: str
+stdout_truncated:
+  description: Whether something before RV(stdout) was left out; it is kept with the job.
+  returned: always
+  type: bool
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import module_spec
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import run_module
+
+
+def main() -> None:
+    """Launch a job."""
+    run_module(AnsibleModule(module_spec("container_group_job"), supports_check_mode=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: job_cancel
+short_description: Cancel a job
+version_added: 0.1.0
+description:
+  - Asks the job process that owns a job to cancel it, and waits until it has. Ansible gets the job's C(cancel_grace) to
+    stop by itself, the output up to then is kept, and the pod is deleted.
+extends_documentation_fragment:
+  - jobpods.controller.attributes
+  - jobpods.controller.store
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+    details: There is nothing to compare.
+  idempotent:
+    support: full
+options:
+  job_id:
+    description: The job's number.
+    type: int
+    required: true
+    aliases: [id]
+  fail_if_not_running:
+    description: Fail where the job has already ended.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds to wait for the job's end. The request stays when they are over.
+    type: int
+    default: 60
+seealso:
+  - module: jobpods.controller.container_group_job
+"""
+
+EXAMPLES = r"""
+- name: Cancel a job
+  jobpods.controller.job_cancel:
+    job_id: 12
+"""
+
+RETURN = r"""
+job:
+  description: The job, as RV(jobpods.controller.container_group_job#module:job).
+  returned: always
+  type: dict
+stdout:
+  description: What the playbook printed, at most its last MiB.
+  returned: always
+  type: str
+stdout_truncated:
+  description: Whether something before RV(stdout) was left out; it is kept with the job.
+  returned: always
+  type: bool
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import module_spec
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import run_module
+
+
+def main() -> None:
+    """Cancel a job."""
+    run_module(AnsibleModule(module_spec("job_cancel"), supports_check_mode=True))
+
+
+if __name__ == "__main__":
+    main()
