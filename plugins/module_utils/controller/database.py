@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import sqlite3
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 from ansible_collections.jobpods.controller.plugins.module_utils.controller import tables
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, extract, func, insert, inspect, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 BUSY_TIMEOUT = 30.0
@@ -28,25 +29,33 @@ NETWORK_FILE_SYSTEMS = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "ceph", "glusterfs", "fuse.glusterfs")
 )
 """On which SQLite's WAL does not work: it needs shared memory (SQLite: Write-Ahead Logging)."""
+PREPARING = 0x6A6F62706F6473
+"""Number of the PostgreSQL lock under which tables are made: `create_all` looks first and makes then."""
 
 T = TypeVar("T")
 
 
 class Database:
-    """One database."""
+    """One database.
+
+    Attributes:
+        warnings: what the user should know about it.
+    """
 
     def __init__(self, options: StoreOptions) -> None:
         """Opens it; makes tables where there are none.
 
         Raises:
-            Failure: `InvalidConfiguration`, where that can't be done; it never shows the URL, which may hold a
-                password.
+            Failure: `InvalidConfiguration`, where that can't be done; it never shows the URL, which may hold
+                a password.
         """
+        self.warnings: list[str] = []
         self._options = options
-        self._engine = _engine(options)
+        self._engine = self._connect(options)
         self._writer = self._engine.execution_options(writes=True)
         try:
-            self.write(_prepare)
+            if self.read(_version) != tables.VERSION:
+                self.write(_prepare)
         except Failure:
             self.close()
             raise
@@ -56,12 +65,12 @@ class Database:
         self._engine.dispose()
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Runs `work` in a transaction that reads."""
-        try:
-            with self._engine.connect() as connection:
-                return work(connection)
-        except DBAPIError as exc:
-            raise self.failure(exc) from exc
+        """Runs `work` in a transaction that reads, again where another one was in its way.
+
+        Raises:
+            Failure: `InvalidConfiguration`, where the database refuses for longer than `RETRY_LIMIT`.
+        """
+        return self._run(self._engine, work)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Runs `work` in a transaction that writes, again where another one was in its way.
@@ -69,10 +78,13 @@ class Database:
         Raises:
             Failure: `InvalidConfiguration`, where the database refuses for longer than `RETRY_LIMIT`.
         """
+        return self._run(self._writer, work)
+
+    def _run(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         deadline = time.monotonic() + RETRY_LIMIT
         while True:
             try:
-                with self._writer.begin() as connection:
+                with engine.begin() as connection:
                     return work(connection)
             except OperationalError as exc:
                 if not _locked(exc) or time.monotonic() > deadline:
@@ -86,22 +98,46 @@ class Database:
         where = self._options.database_file or "given in database_url"
         return Failure("InvalidConfiguration", f"The database {where} can't be used: {error.orig}.")
 
-
-def _engine(options: StoreOptions) -> Engine:
-    file = options.database_file
-    try:
+    def _connect(self, options: StoreOptions) -> Engine:
+        file = options.database_file
         if file is None:
-            return create_engine(options.database_url, pool_size=1, pool_pre_ping=True)
+            return _server_engine(options.database_url)
         _make_private(file)
-        url = URL.create("sqlite", database=str(file))
-        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False})
-    except (ArgumentError, NoSuchModuleError) as exc:
+        kind = file_system(file)
+        if kind in NETWORK_FILE_SYSTEMS:
+            self.warnings.append(
+                f"The database {file} is on a network file system ({kind}), where SQLite is slow and only as"
+                " safe as its locks; use a local disk, or PostgreSQL for several controllers."
+            )
+        return _sqlite_engine(file, wal=kind not in NETWORK_FILE_SYSTEMS)
+
+
+def clock(connection: Connection) -> float:
+    """Seconds since the epoch, by the one clock that all who share the database go by."""
+    if connection.dialect.name == "postgresql":
+        return float(connection.execute(select(extract("epoch", func.clock_timestamp()))).scalar_one())
+    return time.time()  # SQLite's users are on one machine
+
+
+def _server_engine(url: str) -> Engine:
+    try:
+        engine = create_engine(url, pool_size=1, pool_pre_ping=True)
+    except (ArgumentError, NoSuchModuleError, ValueError):  # ValueError: a port that is no number
         raise Failure(
             "InvalidConfiguration", "database_url is not a URL of a database that SQLAlchemy knows."
-        ) from exc
+        ) from None  # its words may hold the password
     except ModuleNotFoundError as exc:
         raise Failure("InvalidConfiguration", f"database_url needs the Python library {exc.name}.") from exc
-    wal = file_system(file) not in NETWORK_FILE_SYSTEMS
+    if engine.dialect.is_async:
+        raise Failure(
+            "InvalidConfiguration", f"database_url names the asynchronous driver {engine.dialect.driver}."
+        )
+    return engine
+
+
+def _sqlite_engine(file: Path, *, wal: bool) -> Engine:
+    url = URL.create("sqlite", database=str(file))
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
@@ -125,11 +161,13 @@ def _engine(options: StoreOptions) -> Engine:
 def _make_private(file: Path) -> None:
     """Makes the folder and the file, readable by their owner only; SQLite's other files get the same mode."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not file.parent.exists():
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with suppress(FileExistsError):
             os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        if not os.access(file, os.R_OK | os.W_OK):
-            raise PermissionError(13, "no permission to read and write it")
+        # Only asked, not tried: closing a file drops the locks that SQLite may hold on it in this process.
+        if not os.access(file, os.R_OK | os.W_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, "no permission to read and write it")
     except OSError as exc:
         raise Failure(
             "InvalidConfiguration", f"The database {file} can't be made or opened: {exc.strerror}."
@@ -143,20 +181,30 @@ def file_system(path: Path) -> str:
         whole = str(path.resolve())
         for line in Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines():
             mount, this = line.split()[1:3]
+            mount = mount.replace("\\040", " ")
             if len(mount) >= len(best) and (whole + "/").startswith(mount.rstrip("/") + "/"):
                 best, kind = mount, this
     return kind
 
 
+def _version(connection: Connection) -> int | None:
+    """Version of the tables that are there."""
+    if not inspect(connection).has_table(tables.settings.name):
+        return None
+    statement = select(tables.settings.c.value).where(tables.settings.c.name == "version")
+    found = connection.execute(statement).scalar()
+    return None if found is None else int(found)
+
+
 def _prepare(connection: Connection) -> None:
     """Makes the tables in the transaction that looked for them: of many that do at once, one does."""
-    tables.metadata.create_all(connection)
-    version = connection.execute(
-        select(tables.settings.c.value).where(tables.settings.c.name == "version")
-    ).scalar()
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(PREPARING)))
+    version = _version(connection)
     if version is None:
+        tables.metadata.create_all(connection)
         connection.execute(insert(tables.settings).values(name="version", value=str(tables.VERSION)))
-    elif int(version) > tables.VERSION:
+    elif version > tables.VERSION:
         raise Failure(
             "InvalidConfiguration",
             f"The database was made by a later version of this collection (tables {version}, this one knows"

@@ -8,13 +8,21 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database, clock
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import (
+    FINAL,
+    EventBatch,
+    JobRecord,
+    LeaseLost,
+    NewJob,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import SecretBox, read_key
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import (
     events,
@@ -22,99 +30,17 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.tabl
     settings,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, update
 
-FINAL = frozenset(("successful", "failed", "error", "canceled"))
-STATUSES = ("new", "pending", "waiting", "running", "successful", "failed", "error", "canceled")
+__all__ = ["FINAL", "EventBatch", "JobRecord", "JobStore", "LeaseLost", "NewJob"]
+
 COMPRESSION = 1
 """Of zlib: events shrink to an eighth already with the quickest."""
 
 
-class LeaseLost(Exception):
-    """Another controller owns the job now, or it has ended: nothing more may be written about it."""
-
-
-@dataclass(frozen=True)
-class NewJob:
-    """A job to be.
-
-    Attributes:
-        uuid: its own, also in the pod's labels.
-        type: of unified job, for example `job`.
-        name: for people.
-        wait: attached: its launcher waits for it.
-        controller_node: host name of the controller.
-        container_group: name of the stored group; None for an inline one.
-        namespace: the pod's.
-        launch: the launch request; sealed.
-        connection: to the cluster; sealed.
-    """
-
-    uuid: str
-    type: str
-    name: str
-    wait: bool
-    controller_node: str
-    container_group: str | None
-    namespace: str
-    launch: dict[str, Any]
-    connection: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class JobRecord:
-    """A job as the store knows it; moments are UTC, `elapsed` is in seconds."""
-
-    id: int
-    uuid: str
-    type: str
-    name: str
-    status: str
-    wait: bool
-    failure: dict[str, Any] | None
-    job_explanation: str
-    result_traceback: str
-    container_group: str | None
-    namespace: str
-    pod_name: str
-    pod_uid: str
-    pod_deleted: bool
-    execution_node: str
-    controller_node: str
-    created: datetime
-    started: datetime | None
-    finished: datetime | None
-    elapsed: float
-    host_status_counts: dict[str, int]
-    event_count: int
-    changed: bool | None
-    artifacts: dict[str, Any]
-    facts: dict[str, Any]
-    lease: int
-    owner: str
-    heartbeat: datetime | None
-    cancel_requested: bool
-    stored_offset: int
-
-
-_COLUMNS = [jobs.c[field.name] for field in fields(JobRecord) if field.name != "elapsed"]
-
-
-@dataclass(frozen=True)
-class EventBatch:
-    """Events to store together.
-
-    Attributes:
-        first_counter: of the first.
-        last_counter: of the last.
-        lines: the events as JSON lines.
-        stored_offset: position in the worker's output below which all is stored with these.
-    """
-
-    first_counter: int
-    last_counter: int
-    lines: bytes
-    stored_offset: int
+_COLUMNS: list[ColumnElement[Any]] = [
+    jobs.c[field.name] for field in fields(JobRecord) if field.name != "elapsed"
+]
 
 
 class JobStore:
@@ -129,7 +55,8 @@ class JobStore:
         """Opens the store, and makes it where there is none.
 
         Raises:
-            Failure: `InvalidConfiguration`, where the database or the key can't be used, or don't belong together.
+            Failure: `InvalidConfiguration`, where the database or the key can't be used, or don't belong
+                together.
         """
         database = Database(options)
         try:
@@ -140,8 +67,8 @@ class JobStore:
             if known != box.fingerprint:
                 raise Failure(
                     "InvalidConfiguration",
-                    f"The key in secret_key_file {options.secret_key_file} is not the one that this store's secrets"
-                    " are sealed with; restore the right file.",
+                    f"The key in secret_key_file {options.secret_key_file} is not the one that this store's"
+                    " secrets are sealed with; restore the right file.",
                 )
         except Failure:
             database.close()
@@ -152,11 +79,16 @@ class JobStore:
         """Closes the database."""
         self._database.close()
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What the user should know about where the store lies."""
+        return tuple(self._database.warnings)
+
     # -- a job's life --
 
     def create(self, job: NewJob) -> int:
         """Adds a job with status `pending`; returns its id."""
-        row = {
+        row: dict[str, Any] = {
             "uuid": job.uuid,
             "type": job.type,
             "name": job.name[:512],
@@ -165,7 +97,6 @@ class JobStore:
             "container_group": job.container_group,
             "namespace": job.namespace,
             "controller_node": job.controller_node,
-            "created": time.time(),
             "host_status_counts": {},
             "artifacts": {},
             "facts": {},
@@ -174,8 +105,9 @@ class JobStore:
         }
 
         def work(connection: Connection) -> int:
-            key = connection.execute(insert(jobs).values(row)).inserted_primary_key
-            return int(key[0]) if key is not None else 0
+            values = {**_storable(row), "created": clock(connection)}
+            (job_id,) = connection.execute(insert(jobs).values(values)).inserted_primary_key or (0,)
+            return int(job_id)
 
         return self._database.write(work)
 
@@ -187,27 +119,34 @@ class JobStore:
         """
 
         def work(connection: Connection) -> int:
-            lease = connection.execute(
+            claimed = connection.execute(
                 update(jobs)
                 .where(jobs.c.id == job_id, jobs.c.status.not_in(FINAL))
-                .values(lease=jobs.c.lease + 1, owner=owner, heartbeat=time.time())
-                .returning(jobs.c.lease)
-            ).scalar()
-            if lease is None:
+                .values(lease=jobs.c.lease + 1, owner=owner, heartbeat=clock(connection))
+            ).rowcount
+            if claimed != 1:
                 raise LeaseLost(f"job {job_id} has ended")
-            return int(lease)
+            # The row is this transaction's until its end. (RETURNING would need SQLite 3.35.)
+            return int(connection.execute(select(jobs.c.lease).where(jobs.c.id == job_id)).scalar_one())
 
         return self._database.write(work)
 
     def update(self, job_id: int, lease: int, **columns: Any) -> None:
-        """Sets columns of a job that has not ended; `status: running` also sets when it started.
+        """Sets columns of a job that has not ended; `status: running` also sets when it started, once.
 
         Raises:
             LeaseLost: the lease is another one's, or the job has ended.
         """
-        if columns.get("status") == "running":
-            columns = {**columns, "started": time.time()}
-        self._database.write(lambda connection: _update(connection, job_id, lease, columns))
+        if columns.get("status") in FINAL:
+            raise ValueError("a final status is given by finish()")
+
+        def work(connection: Connection) -> None:
+            values = dict(columns)
+            if values.get("status") == "running":
+                values["started"] = func.coalesce(jobs.c.started, clock(connection))
+            _update(connection, job_id, lease, values)
+
+        self._database.write(work)
 
     def heartbeat(self, job_id: int, lease: int) -> bool:
         """Says that the owner lives; returns whether somebody wants the job cancelled.
@@ -217,67 +156,89 @@ class JobStore:
         """
 
         def work(connection: Connection) -> bool:
-            _update(connection, job_id, lease, {"heartbeat": time.time()})
+            _update(connection, job_id, lease, {"heartbeat": clock(connection)})
             return bool(
                 connection.execute(select(jobs.c.cancel_requested).where(jobs.c.id == job_id)).scalar()
             )
 
         return self._database.write(work)
 
-    def finish(self, job_id: int, lease: int, **columns: Any) -> None:
-        """Gives a job its final status and forgets its secrets, but for a connection that a pod must be deleted by.
+    def finish(self, job_id: int, lease: int, *, status: str, **columns: Any) -> None:
+        """Gives a job its final status and forgets its secrets.
+
+        The connection is kept as long as the pod has still to be deleted by it.
 
         Raises:
             LeaseLost: the lease is another one's, or the job has ended.
         """
-        columns = {**columns, "finished": time.time(), "sealed_launch": None}
-        if columns.get("pod_deleted", True):
-            columns["sealed_connection"] = None
-        self._database.write(lambda connection: _update(connection, job_id, lease, columns))
+        if status not in FINAL:
+            raise ValueError(f"{status} is no final status")
+
+        def work(connection: Connection) -> None:
+            values = {**columns, "status": status, "finished": clock(connection), "sealed_launch": None}
+            _update(connection, job_id, lease, values)
+            _forget_connection(connection, job_id)
+
+        self._database.write(work)
 
     def pod_removed(self, job_id: int) -> None:
         """Notes that an ended job's pod is gone at last."""
-        statement = update(jobs).where(jobs.c.id == job_id).values(pod_deleted=True, sealed_connection=None)
-        self._database.write(lambda connection: connection.execute(statement))
 
-    def request_cancel(self, job_id: int) -> None:
-        """Asks the owner of a job to cancel it."""
-        statement = update(jobs).where(jobs.c.id == job_id).values(cancel_requested=True)
-        self._database.write(lambda connection: connection.execute(statement))
+        def work(connection: Connection) -> None:
+            statement = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(FINAL))
+            connection.execute(statement.values(pod_deleted=True))
+            _forget_connection(connection, job_id)
+
+        self._database.write(work)
+
+    def request_cancel(self, job_id: int) -> JobRecord:
+        """Asks the owner of a job to cancel it, where it has not ended; returns the job.
+
+        Raises:
+            Failure: `InvalidConfiguration`, where there is none of this id.
+        """
+        statement = update(jobs).where(jobs.c.id == job_id, jobs.c.status.not_in(FINAL))
+        self._database.write(lambda connection: connection.execute(statement.values(cancel_requested=True)))
+        return self.get(job_id)
 
     # -- events --
 
     def add_events(self, job_id: int, lease: int, batch: EventBatch) -> None:
-        """Stores events, and how far the worker's output is stored with them; a batch that is there is no error.
+        """Stores events, and how far the worker's output is stored with them; known events are left out.
 
         Raises:
             LeaseLost: the lease is another one's, or the job has ended.
         """
-        row = {
-            "job_id": job_id,
-            "first_counter": batch.first_counter,
-            "last_counter": batch.last_counter,
-            "lines": zlib.compress(batch.lines, COMPRESSION),
-        }
+        compressed = zlib.compress(batch.lines, COMPRESSION)
 
         def work(connection: Connection) -> None:
-            columns = {"stored_offset": batch.stored_offset, "event_count": batch.last_counter}
-            known = connection.execute(select(jobs.c.event_count).where(jobs.c.id == job_id)).scalar()
+            statement = select(jobs.c.event_count, jobs.c.stored_offset).where(jobs.c.id == job_id)
+            row = connection.execute(statement.with_for_update()).first()
+            known, offset = (0, 0) if row is None else (row.event_count, row.stored_offset)
+            columns = {
+                "stored_offset": max(offset, batch.stored_offset),
+                "event_count": max(known, batch.last_counter),
+            }
             _update(connection, job_id, lease, columns)
-            if known is not None and known < batch.first_counter:
-                connection.execute(insert(events).values(row))
+            if batch.last_counter > known:
+                first, lines = batch.first_counter, compressed
+                if first <= known:  # sent again after a broken connection, and more with it
+                    rest = batch.lines.split(b"\n", known + 1 - first)[-1]
+                    first, lines = known + 1, zlib.compress(rest, COMPRESSION)
+                row_values = {"job_id": job_id, "first_counter": first, "last_counter": batch.last_counter}
+                connection.execute(insert(events).values({**row_values, "lines": lines}))
 
         self._database.write(work)
 
     def event_lines(self, job_id: int, after: int = 0) -> Iterator[bytes]:
         """A job's events after a counter as JSON lines, in order."""
-        while True:
-            batch = self._database.read(lambda connection: _next_batch(connection, job_id, after))
-            if batch is None:
-                return
-            lines = zlib.decompress(batch.lines).splitlines()
-            yield from lines[max(0, after + 1 - batch.first_counter) :]
+        while batch := self._database.read(partial(_next_batch, job_id=job_id, after=after)):
+            yield from _lines(batch)[max(0, after + 1 - batch.first_counter) :]
             after = batch.last_counter
+
+    def events(self, job_id: int, after: int = 0) -> Iterator[dict[str, Any]]:
+        """A job's events after a counter, in order, as ansible-runner wrote them."""
+        return map(json.loads, self.event_lines(job_id, after))
 
     def stdout(self, job_id: int, limit: int | None = None) -> tuple[str, bool]:
         """What a job's playbook printed, with its escape sequences.
@@ -289,19 +250,18 @@ class JobStore:
         Returns:
             The text, and whether something before it was left out.
         """
-        pieces: list[str] = []
+        pieces: list[bytes] = []
         size = 0
         before: int | None = None
-        while batch := self._database.read(lambda connection: _batch_before(connection, job_id, before)):
+        while batch := self._database.read(partial(_batch_before, job_id=job_id, before=before)):
             before = batch.first_counter
-            found = [json.loads(line).get("stdout") for line in zlib.decompress(batch.lines).splitlines()]
-            text = "".join(f"{printed}\n" for printed in found if printed)
-            pieces.append(text)
-            size += len(text.encode("utf-8", "replace"))
+            printed = [json.loads(line).get("stdout") for line in _lines(batch)]
+            pieces.append("".join(f"{text}\n" for text in printed if text).encode("utf-8", "replace"))
+            size += len(pieces[-1])
             if limit is not None and size > limit:
-                whole = "".join(reversed(pieces)).encode("utf-8", "replace")
-                return whole[len(whole) - limit :].decode("utf-8", "ignore"), True
-        return "".join(reversed(pieces)), False
+                # The first character may be cut; what is left of it is dropped.
+                return b"".join(reversed(pieces))[size - limit :].decode("utf-8", "ignore"), True
+        return b"".join(reversed(pieces)).decode("utf-8"), False
 
     # -- reading --
 
@@ -316,7 +276,23 @@ class JobStore:
             raise Failure("InvalidConfiguration", f"job_id: there is no job {job_id} in this store.")
         return found[0]
 
-    def list(self, *, status: str | None = None, limit: int | None = None) -> list[JobRecord]:
+    def launch(self, job_id: int) -> dict[str, Any]:
+        """The launch request of a job that has not ended.
+
+        Raises:
+            Failure: `InvalidConfiguration`, where it is not kept any more, or the key is not the one.
+        """
+        return self._unsealed(job_id, jobs.c.sealed_launch, "launch request")
+
+    def connection(self, job_id: int) -> dict[str, Any]:
+        """The connection of a job that has not ended, or whose pod has still to be deleted.
+
+        Raises:
+            Failure: `InvalidConfiguration`, where it is not kept any more, or the key is not the one.
+        """
+        return self._unsealed(job_id, jobs.c.sealed_connection, "connection")
+
+    def list(self, *, status: str | None = None, limit: int | None = None) -> Sequence[JobRecord]:
         """Jobs, the newest first.
 
         Args:
@@ -328,11 +304,35 @@ class JobStore:
             statement = statement.where(jobs.c.status == status)
         return self._records(statement.limit(limit))
 
-    def _records(self, statement: Select[Any]) -> list[JobRecord]:
-        return [
-            _record(row)
-            for row in self._database.read(lambda connection: connection.execute(statement).all())
-        ]
+    def stale(self, seconds: float) -> Sequence[JobRecord]:
+        """Jobs that have not ended and whose owner has not been heard of for so long, the oldest first."""
+        heard = func.coalesce(jobs.c.heartbeat, jobs.c.created)
+        statement = select(*_COLUMNS).where(jobs.c.status.not_in(FINAL)).order_by(jobs.c.id)
+        return self._records(statement, older=heard, seconds=seconds)
+
+    def undeleted_pods(self, older_than: float) -> Sequence[JobRecord]:
+        """Jobs that ended so many seconds ago and whose pods have still to be deleted, the oldest first."""
+        statement = select(*_COLUMNS).where(jobs.c.status.in_(FINAL), jobs.c.pod_deleted.is_(False))
+        return self._records(statement.order_by(jobs.c.id), older=jobs.c.finished, seconds=older_than)
+
+    def _records(
+        self, statement: Select[Any], *, older: ColumnElement[Any] | None = None, seconds: float = 0.0
+    ) -> Sequence[JobRecord]:
+        """The jobs that a statement finds; only those for which a moment is so many seconds ago."""
+
+        def work(connection: Connection) -> Sequence[Row[Any]]:
+            found = statement if older is None else statement.where(older <= clock(connection) - seconds)
+            return connection.execute(found).all()
+
+        return [_record(row) for row in self._database.read(work)]
+
+    def _unsealed(self, job_id: int, column: ColumnElement[Any], what: str) -> dict[str, Any]:
+        statement = select(column).where(jobs.c.id == job_id)
+        sealed = self._database.read(lambda connection: connection.execute(statement).scalar())
+        if sealed is None:
+            raise Failure("InvalidConfiguration", f"The store keeps no {what} of job {job_id} (any more).")
+        value: dict[str, Any] = self._box.open(sealed)
+        return value
 
 
 def _fingerprint(connection: Connection) -> str | None:
@@ -340,7 +340,7 @@ def _fingerprint(connection: Connection) -> str | None:
 
 
 def _keep_fingerprint(connection: Connection, fingerprint: str) -> str:
-    """Ties the store to a key; returns the fingerprint of the one that it is tied to, by whoever was first."""
+    """Ties the store to a key, unless it is tied to one; returns the fingerprint of the one that counts."""
     known = _fingerprint(connection)
     if known is None:
         connection.execute(insert(settings).values(name="key", value=fingerprint))
@@ -348,23 +348,45 @@ def _keep_fingerprint(connection: Connection, fingerprint: str) -> str:
 
 
 def _update(connection: Connection, job_id: int, lease: int, columns: dict[str, Any]) -> None:
-    """Writes about a job under its lease: the one place that keeps two owners apart, and final statuses final."""
+    """Writes about a job under its lease: this keeps two owners apart, and final statuses final."""
     statement = update(jobs).where(jobs.c.id == job_id, jobs.c.lease == lease, jobs.c.status.not_in(FINAL))
-    if connection.execute(statement.values(columns)).rowcount != 1:
+    if connection.execute(statement.values(_storable(columns))).rowcount != 1:
         raise LeaseLost(f"job {job_id} has ended, or another controller owns it")
 
 
+def _forget_connection(connection: Connection, job_id: int) -> None:
+    statement = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(FINAL), jobs.c.pod_deleted)
+    connection.execute(statement.values(sealed_connection=None))
+
+
+def _storable(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns with texts as every database takes them.
+
+    Names of files and what a pod says may hold lone surrogates, which no database takes, or NUL, which
+    PostgreSQL doesn't; a job must get its final status all the same.
+    """
+
+    def storable(text: str) -> str:
+        return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+    return {name: storable(value) if isinstance(value, str) else value for name, value in columns.items()}
+
+
+def _lines(batch: Row[Any]) -> list[bytes]:
+    # Not splitlines(): a carriage return may stand between two tokens of JSON.
+    return zlib.decompress(batch.lines).removesuffix(b"\n").split(b"\n")
+
+
 def _next_batch(connection: Connection, job_id: int, after: int) -> Row[Any] | None:
-    # Batches lie one after the other: the one that starts last at or before `after + 1` may hold it.
-    first = (
-        select(func.max(events.c.first_counter))
-        .where(events.c.job_id == job_id, events.c.first_counter <= after + 1)
-        .scalar_subquery()
-    )
+    # The batch that starts last at or before `after + 1` holds it, or the one that comes next.
+    mine = events.c.job_id == job_id
+    start = select(func.max(events.c.first_counter)).where(mine, events.c.first_counter <= after + 1)
     statement = select(events).where(
-        events.c.job_id == job_id, events.c.first_counter == first, events.c.last_counter > after
+        mine,
+        events.c.first_counter >= func.coalesce(start.scalar_subquery(), 0),
+        events.c.last_counter > after,
     )
-    return connection.execute(statement).first()
+    return connection.execute(statement.order_by(events.c.first_counter).limit(1)).first()
 
 
 def _batch_before(connection: Connection, job_id: int, before: int | None) -> Row[Any] | None:

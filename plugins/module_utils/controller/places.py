@@ -21,6 +21,7 @@ VARIABLES = {
     "data_dir": "JOBPODS_DATA_DIR",
 }
 _SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<path>[^?]+)")
+"""No `?`: its parameters would be the driver's, and some of them undo what makes the store safe."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def store_options(params: Mapping[str, Any], environ: Mapping[str, str], home: P
         return str(params.get(name) or environ.get(VARIABLES[name]) or "")
 
     def path(text: str) -> Path:
-        return (home / text[2:] if text.startswith("~/") else Path(text)).absolute()
+        return (home / text[2:] if text == "~" or text.startswith("~/") else Path(text)).absolute()
 
     user = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "jobpods"
     url, folder = given("database_url"), given("data_dir")
@@ -69,7 +70,12 @@ def store_options(params: Mapping[str, Any], environ: Mapping[str, str], home: P
             "database_url is not a URL; give one like sqlite:////var/lib/jobpods/jobpods.db or"
             " postgresql+psycopg://user@host/jobpods.",
         )
-    match = _SQLITE.match(url)
+    match = _SQLITE.fullmatch(url)
+    if url.startswith("sqlite") and (not match or match["path"] == ":memory:"):
+        raise Failure(
+            "InvalidConfiguration",
+            "database_url names no file, or has parameters; for SQLite give sqlite:////PATH/OF/FILE only.",
+        )
     if url and not match:
         data_dir, file = path(folder) if folder else user, None
     else:

@@ -49,7 +49,7 @@ class SecretBox:
             Failure: `InvalidConfiguration`, where it was sealed with another key.
         """
         try:
-            return json.loads(self._fernet.decrypt(sealed.encode("ascii")))
+            return json.loads(self._fernet.decrypt(sealed.encode("utf-8", "replace")))
         except InvalidToken as exc:
             raise _invalid(f"The key in secret_key_file {self._place} does not open what is stored.") from exc
 
@@ -72,7 +72,7 @@ def read_key(place: Path, *, create: bool) -> SecretBox:
             key = file.read(1024)
     except FileNotFoundError as exc:
         raise _invalid(
-            f"secret_key_file {place} is missing, but the store holds secrets sealed with it; restore the file."
+            f"secret_key_file {place} is missing, but secrets in the store are sealed with it; restore it."
         ) from exc
     except OSError as exc:
         raise _invalid(f"secret_key_file {place} can't be read: {exc.strerror}.") from exc

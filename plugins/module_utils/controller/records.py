@@ -1,0 +1,96 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes into the store and comes out of it; needs no library, so that a mere reader of it needs none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+FINAL = frozenset(("successful", "failed", "error", "canceled"))
+
+
+class LeaseLost(Exception):
+    """Another controller owns the job now, or it has ended: nothing more may be written about it."""
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job to be.
+
+    Attributes:
+        uuid: its own, also in the pod's labels.
+        type: of unified job, for example `job`.
+        name: for people.
+        wait: attached: its launcher waits for it.
+        controller_node: host name of the controller.
+        container_group: name of the stored group; None for an inline one.
+        namespace: the pod's.
+        launch: the launch request; sealed.
+        connection: to the cluster; sealed.
+    """
+
+    uuid: str
+    type: str
+    name: str
+    wait: bool
+    controller_node: str
+    container_group: str | None
+    namespace: str
+    launch: dict[str, Any]
+    connection: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job as the store knows it; moments are UTC, `elapsed` is in seconds."""
+
+    id: int
+    uuid: str
+    type: str
+    name: str
+    status: str
+    wait: bool
+    failure: dict[str, Any] | None
+    job_explanation: str
+    result_traceback: str
+    container_group: str | None
+    namespace: str
+    pod_name: str
+    pod_uid: str
+    pod_deleted: bool
+    execution_node: str
+    controller_node: str
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+    elapsed: float
+    host_status_counts: dict[str, int]
+    event_count: int
+    changed: bool | None
+    artifacts: dict[str, Any]
+    facts: dict[str, Any]
+    lease: int
+    owner: str
+    heartbeat: datetime | None
+    cancel_requested: bool
+    stored_offset: int
+
+
+@dataclass(frozen=True)
+class EventBatch:
+    """Events to store together.
+
+    Attributes:
+        first_counter: of the first.
+        last_counter: of the last.
+        lines: the events as JSON lines, each counter's in its turn and none left out.
+        stored_offset: position in the worker's output below which all is stored with these.
+    """
+
+    first_counter: int
+    last_counter: int
+    lines: bytes
+    stored_offset: int
