@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the collection's modules on the controller node, whatever the play's hosts, `become` or interpreter are."""
+"""Runs the collection's modules on the controller node, whatever hosts, `become` or interpreter a play has."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TaskVars = dict[str, Any]
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
-    """The shared action: the module's parameters go to a job process, and what it tells goes to the terminal."""
+    """The shared action: parameters go to a job process, and what it tells goes to the terminal."""
 
     _supports_check_mode = True
     _supports_async = True
@@ -57,7 +57,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
 
     def _folder(self) -> str:
         """Relative paths start at the playbook's folder."""
-        return os.path.abspath(self._loader.get_basedir())
+        return os.path.abspath(str(self._loader.get_basedir()))
 
     def _environment(self) -> dict[str, str]:
         """The task's `environment`, with its templates resolved."""
@@ -80,7 +80,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             "folder": self._folder(),
             "environment": self._environment(),
         }
-        remote, self._connection = self._connection, local
+        remote = self._connection
+        self._connection = local
         try:
             outcome: dict[str, Any] = self._execute_module(
                 module_name=f"jobpods.controller.{verb}",

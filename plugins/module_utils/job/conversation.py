@@ -133,7 +133,9 @@ class Conversation:
         self._waiting: list[wire.Record] = []  # records that came in one piece with the hello
         self._asked_again = -1
         self._unwritable: Unreachable | None = None
-        self._offset = 0
+        self._offset = 0  # of the payload: what is sent next
+        self._received = 0  # so much of it the supervisor has, and had at the last beat
+        self._received_before = -1
         self._heard_at = time.monotonic()
 
     # -- what others may ask --
@@ -278,6 +280,7 @@ class Conversation:
         self._listener.connected()
         self._acknowledged = self._arrived
         if hello.state in ("waiting", "receiving"):
+            self._received, self._received_before = hello.payload, -1
             self._send_payload(hello.payload)
         else:
             self._note_whole()
@@ -346,8 +349,6 @@ class Conversation:
     # -- listening --
 
     async def _listen(self) -> wire.Ended:
-        stream = self._stream
-        assert stream is not None  # noqa: S101 - for mypy: `run` has opened it
         waiting, self._waiting = self._waiting, []
         next_beat = time.monotonic() + BEAT_INTERVAL
         while True:
@@ -357,25 +358,40 @@ class Conversation:
                     await self._take(wire.message(record))
                     if self.ended is not None:
                         return self.ended
-            if self._sender is not None and self._sender.done():
-                sender, self._sender = self._sender, None
-                sender.result()  # a payload that can't be built ends the job here, one that can't be sent the attach
-            if self._unwritable is not None:
-                raise self._unwritable
+            self._check_sending()
             now = time.monotonic()
             if now >= next_beat:
                 next_beat = now + BEAT_INTERVAL
-                await self._send(wire.beat(self._session))
-                await self._acknowledge()
+                await self._beat()
             if now - self._heard_at > SILENCE_LIMIT:
                 raise _broken(f"nothing was heard for {SILENCE_LIMIT:.0f} s")
-            received = await self._read(stream, min(1.0, next_beat - now))
-            if received is None:
-                waiting = []
-                continue
-            if not received:
-                raise _broken(_ending(stream))
-            waiting = self._decoder.feed(received)
+            waiting = await self._next_records(min(1.0, next_beat - now))
+
+    async def _next_records(self, seconds: float) -> list[wire.Record]:
+        stream = self._stream
+        if stream is None:
+            raise _broken("it was closed")
+        received = await self._read(stream, seconds)
+        if received is None:
+            return []
+        if not received:
+            raise _broken(_ending(stream))
+        return self._decoder.feed(received)
+
+    def _check_sending(self) -> None:
+        """Raises what went wrong with sending: a payload that can't be built is final, a write is not."""
+        if self._sender is not None and self._sender.done():
+            sender, self._sender = self._sender, None
+            sender.result()
+        if self._unwritable is not None:
+            raise self._unwritable
+
+    async def _beat(self) -> None:
+        await self._send(wire.beat(self._session))
+        await self._acknowledge()
+        if not self._whole and self._sender is None and self._received == self._received_before:
+            self._send_payload(self._received)  # a piece was lost: nothing is on its way, and it is not whole
+        self._received_before = self._received
 
     async def _take(self, said: wire.Message | None) -> None:
         if isinstance(said, wire.Output):
@@ -388,14 +404,9 @@ class Conversation:
                     self._note_started()
                 self.ended = said
         elif isinstance(said, wire.Received):
+            self._received = said.offset
             if said.whole:
                 self._note_whole()
-            elif (
-                self._source is not None
-                and self._offset >= self._source.length
-                and said.offset < self._offset
-            ):
-                self._send_payload(said.offset)
         elif isinstance(said, wire.Started):
             self._note_started()
 

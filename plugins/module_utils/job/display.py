@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from ansible import constants as C
+from ansible import constants
 
 
 class Terminal(Protocol):
@@ -24,17 +24,17 @@ class Terminal(Protocol):
 def event_color(name: str, changed: bool) -> str | None:
     """The colour that Ansible's default callback gives the output of an event."""
     if name in ("runner_on_ok", "runner_item_on_ok"):
-        return str(C.COLOR_CHANGED if changed else C.COLOR_OK)
+        return str(constants.COLOR_CHANGED if changed else constants.COLOR_OK)
     colors = {
-        "runner_on_failed": C.COLOR_ERROR,
-        "runner_item_on_failed": C.COLOR_ERROR,
-        "runner_on_unreachable": C.COLOR_UNREACHABLE,
-        "runner_on_skipped": C.COLOR_SKIP,
-        "runner_item_on_skipped": C.COLOR_SKIP,
-        "verbose": C.COLOR_VERBOSE,
-        "warning": C.COLOR_WARN,
-        "deprecated": C.COLOR_DEPRECATE,
-        "error": C.COLOR_ERROR,
+        "runner_on_failed": constants.COLOR_ERROR,
+        "runner_item_on_failed": constants.COLOR_ERROR,
+        "runner_on_unreachable": constants.COLOR_UNREACHABLE,
+        "runner_on_skipped": constants.COLOR_SKIP,
+        "runner_item_on_skipped": constants.COLOR_SKIP,
+        "verbose": constants.COLOR_VERBOSE,
+        "warning": constants.COLOR_WARN,
+        "deprecated": constants.COLOR_DEPRECATE,
+        "error": constants.COLOR_ERROR,
     }
     return colors.get(name)
 
@@ -73,11 +73,13 @@ class JobDisplay:
         """Shows how the job ended, in one line; Ansible itself shows failures."""
         job = result.get("job")
         if job and job["id"] is not None and not result["failed"]:
-            self._step(result["msg"], C.COLOR_CHANGED if result["changed"] else C.COLOR_OK)
+            self._step(result["msg"], constants.COLOR_CHANGED if result["changed"] else constants.COLOR_OK)
 
     def _step(self, text: str, color: str | None = None) -> None:
         for line in text.splitlines():
-            self._terminal.display(f"{self._host}{self._job}: {line}", color=color or C.COLOR_HIGHLIGHT)
+            self._terminal.display(
+                f"{self._host}{self._job}: {line}", color=color or constants.COLOR_HIGHLIGHT
+            )
 
     def _show_output(self, events: Iterable[list[Any]]) -> None:
         """One call for all neighbouring lines of one colour: each is a message to Ansible's main process."""

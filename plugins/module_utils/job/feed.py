@@ -18,6 +18,8 @@ BUFFER_LIMIT = 16 << 20
 """Bytes of output that wait for the launcher; what is beyond it is read from the store when its turn comes."""
 
 Message = dict[str, Any]
+OutputLine = tuple[str, bool, str]
+"""Name of an event, whether its task changed something, and its output."""
 
 
 class LauncherFeed:
@@ -70,9 +72,11 @@ class LauncherFeed:
 
     def output(self, events: list[Event]) -> None:
         """Shows the output of events."""
-        lines = [[event.name, event.changed, plain_text(event.stdout)] for event in events if event.stdout]
+        lines: list[OutputLine] = [
+            (event.name, event.changed, plain_text(event.stdout)) for event in events if event.stdout
+        ]
         if lines:
-            self._size += sum(len(line[2]) for line in lines)
+            self._size += _size(lines)
             self.tell({"type": "output", "events": lines})
 
     async def flush(self) -> None:
@@ -116,7 +120,7 @@ class LauncherFeed:
             message = self._queue.popleft()
             writer.write(json.dumps(message).encode("ascii") + b"\n")
             if message["type"] == "output":
-                self._size -= sum(len(line[2]) for line in message["events"])
+                self._size -= _size(message["events"])
             await writer.drain()
 
     async def _catch_up(self) -> None:
@@ -128,3 +132,7 @@ class LauncherFeed:
         elif self._told < self._last_event:
             await asyncio.sleep(0.05)
         self._behind = self._told < self._last_event
+
+
+def _size(lines: list[OutputLine]) -> int:
+    return sum(len(text) for _name, _changed, text in lines)

@@ -18,7 +18,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
     Unreachable,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation, Terms
+from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import (
+    Conversation,
+    PayloadSource,
+    Terms,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import (
     Batch,
     RunnerStream,
@@ -155,7 +159,9 @@ class Run:
             How it ended; a `Failure` of any kind is an outcome, not raised.
         """
         loop = asyncio.get_running_loop()
-        payload = loop.run_in_executor(None, lambda: PayloadFile(self._request.payload()))
+        payload: asyncio.Future[PayloadSource] = loop.run_in_executor(
+            None, lambda: PayloadFile(self._request.payload())
+        )
         # A payload that can't be built must not wait for a pod: its failure stops the run like a cancel.
         payload.add_done_callback(self._payload_built)
         tasks: list[asyncio.Task[Any]] = []
@@ -177,7 +183,7 @@ class Run:
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.gather(payload, return_exceptions=True)
 
-    def _payload_built(self, built: asyncio.Future[PayloadFile]) -> None:
+    def _payload_built(self, built: asyncio.Future[PayloadSource]) -> None:
         error = None if built.cancelled() else built.exception()
         if isinstance(error, Failure) and not self._cancel.done():
             self._cancel.set_result(error)

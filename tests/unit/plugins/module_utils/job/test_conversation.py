@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import NotAttachable, Unreachable
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import (
+    NotAttachable,
+    Unreachable,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation
 from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation, Terms
@@ -145,7 +148,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path, script: str, payload: bytes = b"x" * 600_000, outage: float = 30) -> AsyncIterator[Scene]:
+async def scene(
+    folder: Path, script: str, payload: bytes = b"x" * 600_000, outage: float = 30
+) -> AsyncIterator[Scene]:
     scripted_worker(folder, script)
     with supervised_pod(folder, beat_interval=1) as pod:
         kubelet = Kubelet(pod)

@@ -67,7 +67,12 @@ def test_any_cut_reads_the_same(size: int) -> None:
     assert [json.loads(raw)["counter"] for raw in lines.splitlines()] == [1, 2, 3, 4, 5, 6, 7]
     assert stream.offset == len(STREAM)
     summary = stream.summary
-    assert (summary.status, summary.eof, summary.stats, summary.playbook_started) == ("failed", True, True, True)
+    assert (summary.status, summary.eof, summary.stats, summary.playbook_started) == (
+        "failed",
+        True,
+        True,
+        True,
+    )
     assert summary.hosts == {"ok": 1, "changed": 1, "failed": 1, "unreachable": 1, "skipped": 1}
     assert summary.changed
     assert summary.artifacts == {"answer": 42}
@@ -92,7 +97,9 @@ def test_offset_stays_before_an_unfinished_line() -> None:
         pytest.param(event(2, "x"), "event 2 where event 1 was due", id="gap"),
         pytest.param(event(1, "x") + event(1, "x"), "event 1 where event 2 was due", id="twice"),
         pytest.param(line(event="x", counter=True, uuid="u"), "without counter", id="counter-is-no-number"),
-        pytest.param(line(event="x", counter=1, uuid="u", stdout=5), "without counter", id="output-is-no-text"),
+        pytest.param(
+            line(event="x", counter=1, uuid="u", stdout=5), "without counter", id="output-is-no-text"
+        ),
         pytest.param(line(zipfile=-1), "artifacts of -1 bytes", id="negative-archive"),
         pytest.param(line(zipfile=1 << 40), "artifacts of", id="huge-archive"),
         pytest.param(line(eof=True) + line(status="x"), "after the end mark", id="after-the-end"),
@@ -115,6 +122,8 @@ def test_endless_line_is_refused_before_it_fills_the_memory(monkeypatch: pytest.
 def test_rescued_failures_and_those_before_a_missing_recap() -> None:
     stream = RunnerStream()
     stream.feed(event(1, "runner_on_failed", host="a", task="t", res={"msg": "no"}))
-    assert [failure.host for failure in stream.summary.failures] == ["a"]  # nobody says yet that it was rescued
+    assert [failure.host for failure in stream.summary.failures] == [
+        "a"
+    ]  # nobody says yet that it was rescued
     stream.feed(event(2, "playbook_on_stats", ok={"a": 1}, rescued={"a": 1}))
     assert stream.summary.failures == []

@@ -56,7 +56,9 @@ def disruption(reason: str) -> list[dict[str, Any]]:
 FINAL = [
     pytest.param(pod(state=waiting("ContainerCreating")), None, id="creating"),
     pytest.param(pod("Running", state={"running": {}}), None, id="running"),
-    pytest.param(pod(state=waiting("InvalidImageName", "bad ref")), "InvalidImageName", id="invalid-image-name"),
+    pytest.param(
+        pod(state=waiting("InvalidImageName", "bad ref")), "InvalidImageName", id="invalid-image-name"
+    ),
     pytest.param(pod(state=waiting("ErrImageNeverPull", "not present")), "ImagePull", id="never-pull"),
     pytest.param(
         pod(state=waiting("ErrImagePull", 'failed to resolve reference "127.0.0.1:5000/none:1": not found')),
@@ -64,31 +66,49 @@ FINAL = [
         id="image-not-found",
     ),
     pytest.param(
-        pod(state=waiting("ErrImagePull", "failed to authorize: 401 Unauthorized")), "ImagePull", id="image-not-allowed"
+        pod(state=waiting("ErrImagePull", "failed to authorize: 401 Unauthorized")),
+        "ImagePull",
+        id="image-not-allowed",
     ),
     pytest.param(
-        pod(state=waiting("ErrImagePull", "dial tcp 127.0.0.1:5000: connection refused")), None, id="registry-away"
+        pod(state=waiting("ErrImagePull", "dial tcp 127.0.0.1:5000: connection refused")),
+        None,
+        id="registry-away",
     ),
-    pytest.param(pod(state=waiting("CreateContainerConfigError", 'secret "x" not found')), None, id="secret-may-come"),
+    pytest.param(
+        pod(state=waiting("CreateContainerConfigError", 'secret "x" not found')), None, id="secret-may-come"
+    ),
     pytest.param(pod("Failed", state=ended("OOMKilled", 137)), "OOMKilled", id="out-of-memory"),
     pytest.param(
         pod("Failed", state=ended("StartError", 128, 'exec: "python3": executable file not found in $PATH')),
         "RunnerMissing",
         id="no-python",
     ),
-    pytest.param(pod("Failed", state=ended("StartError", 128, "permission denied")), "ContainerStart", id="start-error"),
-    pytest.param(pod("Failed", state=ended("Error", 3)), "ContainerTerminated", id="ended-by-itself"),
-    pytest.param(pod("Succeeded", state=ended("Completed", 0)), "ContainerTerminated", id="zero-is-no-success"),
     pytest.param(
-        pod("Running", state=ended("Completed", 0)), "ContainerTerminated", id="worker-ended-while-sidecar-runs"
+        pod("Failed", state=ended("StartError", 128, "permission denied")), "ContainerStart", id="start-error"
+    ),
+    pytest.param(pod("Failed", state=ended("Error", 3)), "ContainerTerminated", id="ended-by-itself"),
+    pytest.param(
+        pod("Succeeded", state=ended("Completed", 0)), "ContainerTerminated", id="zero-is-no-success"
+    ),
+    pytest.param(
+        pod("Running", state=ended("Completed", 0)),
+        "ContainerTerminated",
+        id="worker-ended-while-sidecar-runs",
     ),
     pytest.param(pod("Failed", reason="Evicted", message="disk"), "Evicted", id="evicted-by-kubelet"),
-    pytest.param(pod("Running", state={"running": {}}, conditions=disruption("EvictionByEvictionAPI")), "Evicted", id="drained"),
+    pytest.param(
+        pod("Running", state={"running": {}}, conditions=disruption("EvictionByEvictionAPI")),
+        "Evicted",
+        id="drained",
+    ),
     pytest.param(pod("Running", conditions=disruption("PreemptionByScheduler")), "Preempted", id="preempted"),
     pytest.param(pod("Running", conditions=disruption("DeletionByTaintManager")), "NodeLost", id="node-lost"),
     pytest.param(pod(init=ended("Error", 1)), "ContainerTerminated", id="init-container-failed"),
     pytest.param(pod(init=waiting("InvalidImageName", "bad")), "InvalidImageName", id="init-image-invalid"),
-    pytest.param(pod("Failed", reason="UnexpectedAdmissionError"), "ContainerTerminated", id="rejected-by-kubelet"),
+    pytest.param(
+        pod("Failed", reason="UnexpectedAdmissionError"), "ContainerTerminated", id="rejected-by-kubelet"
+    ),
 ]
 
 
@@ -107,7 +127,9 @@ def test_deletion_by_somebody_else() -> None:
     assert failure.details["node"] == "node1"
 
 
-UNSCHEDULABLE = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}]
+UNSCHEDULABLE = [
+    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
+]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +162,10 @@ def test_events_tell_what_the_status_does_not() -> None:
 
 
 def test_evidence_has_the_clusters_words_and_no_spec() -> None:
-    words = evidence(pod("Failed", state=ended("OOMKilled", 137)), [{"type": "Normal", "reason": "Pulled", "message": "ok"}])
+    words = evidence(
+        pod("Failed", state=ended("OOMKilled", 137)),
+        [{"type": "Normal", "reason": "Pulled", "message": "ok"}],
+    )
     assert "OOMKilled" in words
     assert "Normal Pulled: ok" in words
     assert "hidden" not in words

@@ -42,7 +42,9 @@ def test_only_all_proofs_together_make_a_success(proofs: tuple[bool, bool, bool,
     assert (failure is None) == all(proofs)
 
 
-@pytest.mark.parametrize("cause", ["cancel", "timeout", "payload", "runner_missing", "spool", "controller_lost"])
+@pytest.mark.parametrize(
+    "cause", ["cancel", "timeout", "payload", "runner_missing", "spool", "controller_lost"]
+)
 def test_no_other_end_is_a_success(cause: Cause) -> None:
     assert verdict(replace(GOOD, cause=cause), summary(), 5) is not None
 
@@ -59,11 +61,18 @@ def test_no_other_end_is_a_success(cause: Cause) -> None:
             id="no-runner",
         ),
         pytest.param(
-            replace(GOOD, returncode=None, signal=9), {"status": "running", "eof": False}, "RunnerFailed", "signal 9", id="killed"
+            replace(GOOD, returncode=None, signal=9),
+            {"status": "running", "eof": False},
+            "RunnerFailed",
+            "signal 9",
+            id="killed",
         ),
         pytest.param(
             replace(GOOD, returncode=1),
-            {"status": "failed", "last_lines": deque(["\x1b[0;31m[ERROR]: the role 'x' was not found\x1b[0m"])},
+            {
+                "status": "failed",
+                "last_lines": deque(["\x1b[0;31m[ERROR]: the role 'x' was not found\x1b[0m"]),
+            },
             "PlaybookFailed",
             "failed: the role 'x' was not found",
             id="no-play",
@@ -73,7 +82,9 @@ def test_no_other_end_is_a_success(cause: Cause) -> None:
             {
                 "status": "failed",
                 "stats": False,
-                "last_lines": deque(["[ERROR]: Completely failed to parse inventory source /runner/inventory/hosts"]),
+                "last_lines": deque(
+                    ["[ERROR]: Completely failed to parse inventory source /runner/inventory/hosts"]
+                ),
             },
             "InventoryInvalid",
             "Completely failed to parse",
