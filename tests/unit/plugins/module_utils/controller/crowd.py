@@ -1,0 +1,94 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many processes that do the same at once: `crowd.py ACTION COUNT DATA_DIR` prints what each got."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sys
+from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore, LeaseLost
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import (
+    StoreOptions,
+    store_options,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import read_key
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
+    event_batch,
+    new_job,
+)
+
+DEADLINE = 60.0
+BATCHES = 5
+PER_BATCH = 20
+CLAIMED = 1
+"""Id of the job that all claim; it is there before they start."""
+
+
+def make_key(options: StoreOptions) -> str:
+    """Makes the key; which one it got."""
+    return read_key(options.secret_key_file, create=True).fingerprint
+
+
+def run_job(options: StoreOptions) -> int:
+    """Makes the store, adds a job and runs it to its end; the job's id."""
+    store = JobStore.open(options)
+    job_id = store.create(new_job())
+    lease = store.claim(job_id, "me")
+    for first in range(1, BATCHES * PER_BATCH, PER_BATCH):
+        store.add_events(job_id, lease, event_batch(first, first + PER_BATCH - 1))
+        store.heartbeat(job_id, lease)
+    store.finish(job_id, lease, status="successful")
+    store.close()
+    return job_id
+
+
+def claim(options: StoreOptions) -> tuple[int, int]:
+    """Claims the one job and counts for it until somebody else has claimed it; the lease and the count."""
+    store = JobStore.open(options)
+    lease = store.claim(CLAIMED, "me")
+    counted = 0
+    try:
+        while counted < BATCHES:
+            first = store.get(CLAIMED).event_count + 1
+            store.add_events(CLAIMED, lease, event_batch(first, first))
+            counted += 1
+    except LeaseLost:
+        pass
+    store.close()
+    return lease, counted
+
+
+ACTIONS: dict[str, Callable[[StoreOptions], Any]] = {"key": make_key, "job": run_job, "claim": claim}
+
+
+def _take_part(
+    action: str, options: StoreOptions, start: Barrier, results: multiprocessing.SimpleQueue[Any]
+) -> None:
+    start.wait(DEADLINE)
+    results.put(ACTIONS[action](options))
+
+
+def main(action: str, count: int, folder: Path) -> list[Any]:
+    """What each of the processes got."""
+    fork = multiprocessing.get_context("fork")  # so that they start together, not as fast as they can import
+    options = store_options({"data_dir": str(folder)}, {}, folder)
+    start, results = fork.Barrier(count), fork.SimpleQueue()
+    crowd = [fork.Process(target=_take_part, args=(action, options, start, results)) for _ in range(count)]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join(DEADLINE)
+    if [process.exitcode for process in crowd] != [0] * count:
+        sys.exit("some of the processes failed")
+    return [results.get() for _ in crowd]
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))))

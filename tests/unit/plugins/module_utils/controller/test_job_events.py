@@ -1,0 +1,160 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job's events in the store: whole, once, in order, and what they printed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import EventBatch, JobStore
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
+    event_batch,
+    new_job,
+    printed,
+)
+
+
+class StoredJob:
+    """A job that takes events."""
+
+    def __init__(self, store: JobStore) -> None:
+        self.store = store
+        self.id = store.create(new_job())
+        self.lease = store.claim(self.id, "me")
+
+    def add(self, first: int, last: int, offset: int | None = None) -> None:
+        self.store.add_events(self.id, self.lease, event_batch(first, last, offset))
+
+    def counters(self, after: int = 0) -> list[int]:
+        return [event["counter"] for event in self.store.events(self.id, after)]
+
+    @property
+    def reached(self) -> tuple[int, int]:
+        record = self.store.get(self.id)
+        return record.event_count, record.stored_offset
+
+
+@pytest.fixture
+def job(store: JobStore) -> StoredJob:
+    return StoredJob(store)
+
+
+def whole_output(last: int) -> str:
+    return "".join(f"{printed(counter)}\n" for counter in range(1, last + 1) if printed(counter))
+
+
+def test_no_events(job: StoredJob) -> None:
+    assert job.counters() == []
+    assert job.store.stdout(job.id) == ("", False)
+    assert job.store.stdout(job.id, 0) == ("", False)
+
+
+def test_lines_come_back_as_they_were(job: StoredJob) -> None:
+    batches = [event_batch(1, 40), event_batch(41, 41), event_batch(42, 100)]
+    for batch in batches:
+        job.store.add_events(job.id, job.lease, batch)
+    assert b"\n".join(job.store.event_lines(job.id)) + b"\n" == b"".join(batch.lines for batch in batches)
+    assert job.reached == (100, 10000)
+
+
+@pytest.mark.parametrize("after", [0, 1, 39, 40, 41, 99, 100, 1000])
+def test_events_after_a_counter(job: StoredJob, after: int) -> None:
+    for first, last in ((1, 40), (41, 41), (42, 100)):
+        job.add(first, last)
+    assert job.counters(after) == list(range(after + 1, 101))
+
+
+@pytest.mark.parametrize(
+    "again",
+    [(1, 10), (11, 20), (3, 7), (20, 20)],
+    ids=["first", "last", "inside", "one"],
+)
+def test_batch_that_is_stored_is_left_out(job: StoredJob, again: tuple[int, int]) -> None:
+    job.add(1, 10)
+    job.add(11, 20)
+    job.add(*again)
+    assert job.counters() == list(range(1, 21))
+    assert job.reached == (20, 2000), "nothing goes back"
+
+
+@pytest.mark.parametrize("again", [(1, 25), (10, 25), (20, 25), (21, 25)], ids=str)
+def test_batch_that_is_stored_in_part_adds_the_rest(job: StoredJob, again: tuple[int, int]) -> None:
+    job.add(1, 10)
+    job.add(11, 20)
+    job.add(*again)
+    assert job.counters() == list(range(1, 26))
+    assert job.store.stdout(job.id) == (whole_output(25), False)
+    assert job.reached == (25, 2500)
+
+
+def test_offset_goes_on_without_events(job: StoredJob) -> None:
+    job.add(1, 10, offset=500)
+    job.store.add_events(job.id, job.lease, EventBatch(11, 10, b"", 900))
+    assert job.counters() == list(range(1, 11))
+    assert job.reached == (10, 900)
+
+
+def test_events_after_a_gap_are_still_read(job: StoredJob) -> None:
+    job.add(1, 10)
+    job.add(15, 20)
+    for after in (9, 10, 12):
+        assert job.counters(after) == [*range(after + 1, 11), *range(15, 21)]
+
+
+def test_jobs_have_their_own_events(job: StoredJob) -> None:
+    other = StoredJob(job.store)
+    job.add(1, 3)
+    other.add(1, 5)
+    assert (job.counters(), other.counters()) == ([1, 2, 3], [1, 2, 3, 4, 5])
+
+
+def test_carriage_return_between_tokens_is_no_end_of_line(job: StoredJob) -> None:
+    lines = b'{"counter": 1,\r"stdout": "a"}\n{"counter": 2,\r\t"stdout": "b"}\r\n'
+    job.store.add_events(job.id, job.lease, EventBatch(1, 2, lines, 10))
+    assert job.counters() == [1, 2]
+    assert job.counters(1) == [2]
+    assert job.store.stdout(job.id) == ("a\nb\n", False)
+
+
+def test_lone_surrogates_in_output(job: StoredJob) -> None:
+    lines = json.dumps({"counter": 1, "stdout": "a\ud800b"}).encode()
+    job.store.add_events(job.id, job.lease, EventBatch(1, 1, lines + b"\n", 10))
+    assert job.store.stdout(job.id) == ("a?b\n", False)
+    assert job.store.stdout(job.id, 3) == ("?b\n", True)
+
+
+@pytest.mark.parametrize("limit", [*range(12), 40, 100, 999, 1000, 1001, 2500, 5000])
+def test_tail_of_the_output_is_the_whole_ones(job: StoredJob, limit: int) -> None:
+    for first in range(1, 100, 11):
+        job.add(first, first + 10)
+    whole = whole_output(99)
+    size = len(whole.encode())
+    assert job.store.stdout(job.id) == (whole, False)
+    tail, truncated = job.store.stdout(job.id, limit)
+    expected = whole.encode()[max(0, size - limit) :].decode("utf-8", "ignore")
+    assert (tail, truncated) == (expected, limit < size)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_output_of_just_the_limit_is_whole(job: StoredJob, more: int) -> None:
+    job.add(1, 6)
+    job.add(7, 13)
+    size = len(whole_output(13).encode())
+    assert job.store.stdout(job.id, size + more) == (whole_output(13), False)
+    assert job.store.stdout(job.id, size - 1)[1] is True
+
+
+def test_tail_is_read_without_the_beginning(job: StoredJob, options: StoreOptions) -> None:
+    for first in range(1, 1000, 100):
+        job.add(first, first + 99)
+    assert options.database_file is not None
+    with closing(sqlite3.connect(options.database_file)) as connection:
+        connection.execute("UPDATE events SET lines = x'00' WHERE first_counter <= 700")
+        connection.commit()
+    assert job.store.stdout(job.id, 1000)[0] == whole_output(1000).encode()[-1000:].decode("utf-8", "ignore")
+    assert job.counters(850) == list(range(851, 1001))

@@ -1,0 +1,294 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job's life in the store: its lease, its statuses, its secrets."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import (
+    FINAL,
+    JobStore,
+    LeaseLost,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import (
+    StoreOptions,
+    store_options,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
+    CONNECTION,
+    LAUNCH,
+    event_batch,
+    new_job,
+)
+
+Write = Callable[[JobStore, int, int], object]
+
+WRITES: list[Write] = [
+    lambda store, job_id, lease: store.update(job_id, lease, pod_name="another"),
+    lambda store, job_id, lease: store.update(job_id, lease, status="running"),
+    lambda store, job_id, lease: store.heartbeat(job_id, lease),
+    lambda store, job_id, lease: store.add_events(job_id, lease, event_batch(1, 3)),
+    lambda store, job_id, lease: store.finish(job_id, lease, status="error"),
+]
+each_write = pytest.mark.parametrize(
+    "write", WRITES, ids=["column", "status", "heartbeat", "events", "finish"]
+)
+
+
+def set_columns(options: StoreOptions, job_id: int, **columns: object) -> None:
+    """Behind the store's back."""
+    assert options.database_file is not None
+    with closing(sqlite3.connect(options.database_file)) as connection:
+        for name, value in columns.items():
+            connection.execute(f"UPDATE jobs SET {name} = ? WHERE id = ?", (value, job_id))  # noqa: S608
+        connection.commit()
+
+
+def sealed(options: StoreOptions, job_id: int) -> tuple[bool, bool]:
+    """Whether launch request and connection are kept."""
+    assert options.database_file is not None
+    with closing(sqlite3.connect(options.database_file)) as connection:
+        statement = "SELECT sealed_launch, sealed_connection FROM jobs WHERE id = ?"
+        launch, link = connection.execute(statement, (job_id,)).fetchone()
+    return launch is not None, link is not None
+
+
+# -- from new to final --
+
+
+def test_new_job(store: JobStore) -> None:
+    before = datetime.now(timezone.utc)
+    new = new_job()
+    job = store.get(store.create(new))
+    assert before - timedelta(seconds=1) < job.created < before + timedelta(minutes=5)
+    assert (job.uuid, job.type, job.name, job.status) == (new.uuid, "job", "site.yml", "pending")
+    assert (job.wait, job.container_group, job.namespace) == (False, None, "jobs")
+    assert (job.failure, job.changed, job.started, job.finished, job.heartbeat) == (
+        None,
+        None,
+        None,
+        None,
+        None,
+    )
+    assert (job.elapsed, job.lease, job.event_count, job.cancel_requested) == (0.0, 0, 0, False)
+    assert (job.host_status_counts, job.artifacts, job.facts) == ({}, {}, {})
+    assert job.pod_deleted, "there is none yet"
+
+
+def test_whole_life_of_a_job(store: JobStore, options: StoreOptions) -> None:
+    job_id = store.create(new_job())
+    lease = store.claim(job_id, "controller.test")
+    store.update(job_id, lease, status="waiting", pod_name="pod-1", pod_uid="uid-1", pod_deleted=False)
+    store.update(job_id, lease, status="running", execution_node="node1")
+    running = store.get(job_id)
+    assert running.started is not None and running.started.tzinfo is timezone.utc
+    assert (running.status, running.owner, running.finished) == ("running", "controller.test", None)
+    store.finish(
+        job_id,
+        lease,
+        status="failed",
+        failure={"reason": "PlaybookFailed"},
+        host_status_counts={"ok": 1, "failed": 2},
+        changed=True,
+        artifacts={"a": [1, None, "ü"]},
+        facts={"memory_peak": 1 << 40},
+        pod_deleted=True,
+    )
+    job = store.get(job_id)
+    assert (job.status, job.failure, job.changed) == ("failed", {"reason": "PlaybookFailed"}, True)
+    assert (job.host_status_counts, job.artifacts) == ({"ok": 1, "failed": 2}, {"a": [1, None, "ü"]})
+    assert (job.facts, job.pod_name, job.execution_node) == ({"memory_peak": 1 << 40}, "pod-1", "node1")
+    assert job.started == running.started and job.finished is not None
+    assert job.elapsed == pytest.approx((job.finished - job.started).total_seconds(), abs=0.002)
+    assert sealed(options, job_id) == (False, False)
+
+
+def test_job_outlives_the_process(options: StoreOptions) -> None:
+    first = JobStore.open(options)
+    job_id = first.create(new_job())
+    first.close()
+    second = JobStore.open(options)
+    assert second.get(job_id).name == "site.yml"
+    assert (second.launch(job_id), second.connection(job_id)) == (LAUNCH, CONNECTION)
+    second.close()
+
+
+def test_start_is_the_first_one(store: JobStore, options: StoreOptions) -> None:
+    job_id = store.create(new_job())
+    lease = store.claim(job_id, "me")
+    store.update(job_id, lease, status="running")
+    set_columns(options, job_id, started=1000.0)
+    store.update(job_id, lease, status="running", execution_node="node2")
+    assert store.get(job_id).started == datetime.fromtimestamp(1000, timezone.utc)
+
+
+def test_no_such_job(store: JobStore) -> None:
+    for call in (store.get, store.request_cancel):
+        with pytest.raises(Failure, match="no job 12") as caught:
+            call(12)
+        assert caught.value.reason == "InvalidConfiguration"
+    with pytest.raises(LeaseLost):
+        store.claim(12, "me")
+
+
+def test_unknown_column_is_an_error(store: JobStore) -> None:
+    job_id = store.create(new_job())
+    with pytest.raises(Exception, match="pod_nmae"):
+        store.update(job_id, store.claim(job_id, "me"), pod_nmae="x")
+
+
+@pytest.mark.parametrize("text", ["lone \ud800 surrogate", "NUL \0 inside", "ü🐄\r\n\x1b[0m"], ids=ascii)
+def test_any_text_can_be_stored(store: JobStore, text: str) -> None:
+    job_id = store.create(new_job(name=text))
+    lease = store.claim(job_id, "me")
+    store.update(job_id, lease, job_explanation=text)
+    store.finish(
+        job_id, lease, status="error", result_traceback=text, failure={"msg": text}, artifacts={text: text}
+    )
+    job = store.get(job_id)
+    expected = text.replace("\ud800", "?").replace("\0", "\ufffd")
+    assert (job.name, job.job_explanation, job.result_traceback) == (expected, expected, expected)
+    assert (job.failure, job.artifacts) == ({"msg": text}, {text: text})
+
+
+# -- the lease --
+
+
+def test_each_claim_has_a_higher_number(store: JobStore) -> None:
+    job_id, other = store.create(new_job()), store.create(new_job())
+    assert [store.claim(job_id, owner) for owner in ("a", "b", "a")] == [1, 2, 3]
+    assert store.get(job_id).owner == "a"
+    assert store.get(other).lease == 0
+
+
+@each_write
+def test_former_owner_writes_nothing(store: JobStore, write: Write) -> None:
+    job_id = store.create(new_job())
+    former = store.claim(job_id, "former")
+    store.claim(job_id, "present")
+    before = store.get(job_id)
+    with pytest.raises(LeaseLost):
+        write(store, job_id, former)
+    assert store.get(job_id) == before
+    assert list(store.event_lines(job_id)) == []
+    write(store, job_id, before.lease)
+    assert store.get(job_id) != before
+
+
+@each_write
+@pytest.mark.parametrize("status", sorted(FINAL))
+def test_final_status_never_changes(store: JobStore, status: str, write: Write) -> None:
+    job_id = store.create(new_job())
+    lease = store.claim(job_id, "me")
+    store.finish(job_id, lease, status=status)
+    before = store.get(job_id)
+    with pytest.raises(LeaseLost):
+        write(store, job_id, lease)
+    with pytest.raises(LeaseLost):
+        store.claim(job_id, "another")
+    store.request_cancel(job_id)
+    assert store.get(job_id) == before
+
+
+def test_final_status_comes_from_finish_only(store: JobStore) -> None:
+    job_id = store.create(new_job())
+    lease = store.claim(job_id, "me")
+    with pytest.raises(ValueError, match="finish"):
+        store.update(job_id, lease, status="successful")
+    with pytest.raises(ValueError, match="running"):
+        store.finish(job_id, lease, status="running")
+    assert store.get(job_id).status == "pending"
+
+
+# -- cancel and heartbeat --
+
+
+def test_heartbeat_tells_of_a_cancel(store: JobStore, options: StoreOptions) -> None:
+    job_id = store.create(new_job())
+    lease = store.claim(job_id, "me")
+    assert store.heartbeat(job_id, lease) is False
+    other = JobStore.open(options)
+    assert other.request_cancel(job_id).cancel_requested
+    other.close()
+    assert store.heartbeat(job_id, lease) is True
+
+
+def test_stale_jobs(store: JobStore, options: StoreOptions) -> None:
+    now = time.time()
+    fresh, silent, unclaimed, ended = (store.create(new_job()) for _ in range(4))
+    for job_id in (fresh, silent):
+        store.heartbeat(job_id, store.claim(job_id, "me"))
+    set_columns(options, silent, heartbeat=now - 500)
+    set_columns(options, unclaimed, created=now - 500)
+    store.finish(ended, store.claim(ended, "me"), status="successful")
+    set_columns(options, ended, heartbeat=now - 500)
+    assert [job.id for job in store.stale(400)] == [silent, unclaimed]
+    assert store.stale(4000) == []
+    store.heartbeat(silent, 1)
+    assert [job.id for job in store.stale(400)] == [unclaimed]
+
+
+# -- secrets, and pods that are left --
+
+
+def test_connection_stays_until_the_pod_is_gone(store: JobStore, options: StoreOptions) -> None:
+    job_id = store.create(new_job())
+    lease = store.claim(job_id, "me")
+    store.update(job_id, lease, pod_name="pod-1", pod_deleted=False)
+    store.pod_removed(job_id)
+    assert not store.get(job_id).pod_deleted, "only for jobs that have ended"
+    store.finish(job_id, lease, status="error")
+    assert sealed(options, job_id) == (False, True)
+    assert store.connection(job_id) == CONNECTION
+    assert [job.id for job in store.undeleted_pods(0)] == [job_id]
+    assert store.undeleted_pods(3600) == []
+    store.pod_removed(job_id)
+    assert store.get(job_id).pod_deleted
+    assert store.undeleted_pods(0) == []
+    assert sealed(options, job_id) == (False, False)
+    for read in (store.launch, store.connection):
+        with pytest.raises(Failure, match="any more"):
+            read(job_id)
+
+
+def test_running_job_has_no_pod_left_over(store: JobStore) -> None:
+    job_id = store.create(new_job())
+    store.update(job_id, store.claim(job_id, "me"), pod_deleted=False)
+    assert store.undeleted_pods(0) == []
+
+
+def test_secret_that_another_key_sealed_is_an_error(
+    store: JobStore, options: StoreOptions, tmp_path: Path
+) -> None:
+    foreign = JobStore.open(store_options({"data_dir": str(tmp_path / "foreign")}, {}, tmp_path))
+    job_id = store.create(new_job())
+    foreign_id = foreign.create(new_job())
+    foreign.close()
+    with closing(sqlite3.connect(tmp_path / "foreign" / "jobpods.db")) as connection:
+        statement = "SELECT sealed_launch FROM jobs WHERE id = ?"
+        (launch,) = connection.execute(statement, (foreign_id,)).fetchone()
+    set_columns(options, job_id, sealed_launch=launch)
+    with pytest.raises(Failure, match="secret_key_file"):
+        store.launch(job_id)
+
+
+# -- lists --
+
+
+def test_lists(store: JobStore) -> None:
+    ids = [store.create(new_job()) for _ in range(5)]
+    store.update(ids[3], store.claim(ids[3], "me"), status="running")
+    assert [job.id for job in store.list()] == ids[::-1]
+    assert [job.id for job in store.list(limit=2)] == [ids[4], ids[3]]
+    assert [job.id for job in store.list(status="running")] == [ids[3]]
+    assert [job.id for job in store.list(status="pending", limit=2)] == [ids[4], ids[2]]
+    assert store.list(status="canceled") == []
