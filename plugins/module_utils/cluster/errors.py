@@ -34,12 +34,14 @@ class Unreachable(Exception):
     Attributes:
         failure: what to raise when trying again has come to its limit.
         interrupted: an established connection broke, so that an immediate second try is worth it.
+        unsent: no connection was made, so that the request can't have had any effect.
     """
 
-    def __init__(self, failure: Failure, *, interrupted: bool = False) -> None:
+    def __init__(self, failure: Failure, *, interrupted: bool = False, unsent: bool = False) -> None:
         super().__init__(failure.message)
         self.failure = failure
         self.interrupted = interrupted
+        self.unsent = unsent
 
 
 class AlreadyExists(Exception):

@@ -56,8 +56,19 @@ class Route:
         return self.host if self.proxy is None else f"{self.host} (by the proxy {self.proxy})"
 
 
+# What is raised while a connection is made; the only time limit of the HTTP client's own is the one for that.
+_BEFORE_SENDING = (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.ServerTimeoutError)
+
+
 def trouble_of(error: BaseException, route: Route) -> Failure | Unreachable:
     """What to raise for an exception of `TROUBLE`."""
+    trouble = _trouble_of(error, route)
+    if isinstance(trouble, Unreachable):
+        trouble.unsent = isinstance(error, _BEFORE_SENDING)
+    return trouble
+
+
+def _trouble_of(error: BaseException, route: Route) -> Failure | Unreachable:
     if isinstance(error, aiohttp.ServerTimeoutError):
         return _timeout(f"{route.described} did not accept a connection within {route.connect_seconds:g} s.")
     if isinstance(error, asyncio.TimeoutError):

@@ -166,7 +166,7 @@ class Transport:
         Returns:
             An answer with a status of 2xx or one of `accept`.
         """
-        sent, refreshed = 0, False
+        sent, refreshed, unsent = 0, False, True
         while True:
             await self._refuse_plain_http()
             credentials, delay = self._credentials, None
@@ -175,9 +175,12 @@ class Transport:
                 answer = await self._ask_once(request, credentials)
             except Unreachable as trouble:
                 delay = self._retry.delay(sent) if trouble.interrupted else None
+                unsent = unsent and trouble.unsent
                 if delay is None:
+                    trouble.unsent = unsent
                     raise
             else:
+                unsent = False
                 if 200 <= answer.status < 300 or (answer.status in accept and not answer.is_conflict):
                     return answer
                 if answer.status == 401 and not refreshed:

@@ -56,16 +56,23 @@ async def _serve(commands: Any, messages: Any) -> int:
     try:
         result = await verbs.VERBS[request.verb](request, feed, launcher)
     except Failure as failure:
-        result = refusal(failure, controller_node=request.controller_node)
+        result = refusal(failure, name=_name(request), controller_node=request.controller_node)
     except Exception:  # the outer edge: the launcher has to hear of a fault of ours, too
         status = 1
         words = traceback.format_exc()
         sys.stderr.write(words)
         result = refusal(
-            Failure("ControllerLost", "The job process met an error of its own.", traceback=words)
+            Failure("ControllerLost", "The job process met an error of its own.", traceback=words),
+            name=_name(request),
+            controller_node=request.controller_node,
         )
     if result is not None:
         feed.tell({"type": "result", "result": result})
     await feed.flush()
     await feed.close()
     return status
+
+
+def _name(request: Request) -> str:
+    """What the job would have been called."""
+    return str(request.params.get("name") or request.params.get("playbook") or "")

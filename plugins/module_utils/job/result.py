@@ -113,7 +113,8 @@ def sentence(record: JobRecord) -> str:
 
 
 def _advice(reason: str, message: str, hint: str) -> str:
-    return f"{reason}: {message}" + (f" {hint}" if hint else "")
+    end = "" if message.endswith((".", "!", "?")) else "."
+    return f"{reason}: {message}{end}" + (f" {hint}" if hint else "")
 
 
 def _changed(record: JobRecord) -> bool:

@@ -114,7 +114,7 @@ class Run:
     Attributes:
         pod_name: of the pod, from the start.
         pod_uid: the pod's, once it is known.
-        created: a create was sent, so that there may be a pod.
+        created: a create was sent and not refused, so that there may be a pod.
         conversation: the talk with the supervisor, once there is a pod.
         summary: what the events added up to so far.
     """
@@ -225,9 +225,18 @@ class Run:
                 if known is not None:
                     pod = known  # the name says that it is ours: a create that was tried twice
                     break
+            except Unreachable as trouble:
+                self.created = not trouble.unsent
+                raise
             except Failure as failure:
+                self.created = False
                 if failure.reason != "QuotaExceeded":
                     raise
+                # Where the connection broke in an earlier try, its pod may be what fills the quota.
+                known = await self._client.get_pod(launch.namespace, self.pod_name)
+                if known is not None:
+                    self.created, pod = True, known
+                    break
                 waited = time.monotonic() - since
                 if waited >= launch.group.pod_pending_timeout:
                     failure.message += f" It lasted longer than pod_pending_timeout ({waited:.0f} s)."

@@ -167,6 +167,7 @@ async def test_nothing_listens() -> None:
     assert isinstance(trouble, Unreachable)
     assert trouble.failure.reason == "ConnectionRefused"
     assert "Nothing listens at https://127.0.0.1" in trouble.failure.message
+    assert trouble.unsent
 
 
 async def test_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,6 +179,7 @@ async def test_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(trouble, Unreachable)
     assert trouble.failure.reason == "NameResolution"
     assert "https://nowhere.test:6443" in trouble.failure.message
+    assert trouble.unsent
 
 
 async def test_silence_before_the_connection_stands() -> None:
@@ -189,6 +191,7 @@ async def test_silence_before_the_connection_stands() -> None:
     assert isinstance(trouble, Unreachable)
     assert trouble.failure.reason == "ConnectionTimeout"
     assert "did not accept a connection within 0.05 s" in trouble.failure.message
+    assert trouble.unsent
 
 
 async def test_silence_instead_of_an_answer(connection: Connection, server: ApiServer) -> None:
@@ -200,6 +203,7 @@ async def test_silence_instead_of_an_answer(connection: Connection, server: ApiS
     assert isinstance(trouble, Unreachable)
     assert trouble.failure.reason == "ConnectionTimeout"
     assert "did not answer within 0.3 s" in trouble.failure.message
+    assert not trouble.unsent, "the server may have done what it was asked for"
 
 
 async def test_connection_cut_in_the_handshake() -> None:
