@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Starts and stops the hosts that the demo manages: two pods with sshd.
 
-    demo_hosts.py start KUBECONFIG NAMESPACE IMAGE PUBLIC_KEY   prints an inventory as JSON
-    demo_hosts.py stop KUBECONFIG NAMESPACE                     removes the namespace
+demo_hosts.py start KUBECONFIG NAMESPACE IMAGE PUBLIC_KEY   prints an inventory as JSON
+demo_hosts.py stop KUBECONFIG NAMESPACE                     removes the namespace
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ exec /usr/sbin/sshd -D -e
 def start(kubeconfig: str, namespace: str, image: str, public_key: str) -> dict[str, Any]:
     """Starts the hosts, and waits until they take connections; returns an inventory."""
     core = _connect(kubeconfig)
-    core.create_namespace({"metadata": {"name": namespace, "labels": {"app.kubernetes.io/part-of": "jobpods-demo"}}})
+    core.create_namespace(
+        {"metadata": {"name": namespace, "labels": {"app.kubernetes.io/part-of": "jobpods-demo"}}}
+    )
     _await_service_account(core, namespace)
     for name in NAMES:
         core.create_namespaced_pod(namespace, _manifest(name, image, public_key))
@@ -41,11 +43,15 @@ def start(kubeconfig: str, namespace: str, image: str, public_key: str) -> dict[
     addresses: dict[str, str] = {}
     while len(addresses) < len(NAMES):
         if time.monotonic() > deadline:
-            raise SystemExit(f"the demo's hosts were not ready after {START_LIMIT:.0f} s, see: kubectl -n {namespace} get pods")
+            raise SystemExit(
+                f"the demo's hosts were not ready after {START_LIMIT:.0f} s, see: kubectl -n {namespace} get pods"
+            )
         for name in NAMES:
             pod = core.read_namespaced_pod(name, namespace)
             _refuse_failed(pod, image)
-            ready = any(entry.type == "Ready" and entry.status == "True" for entry in pod.status.conditions or ())
+            ready = any(
+                entry.type == "Ready" and entry.status == "True" for entry in pod.status.conditions or ()
+            )
             if ready:
                 addresses[name] = pod.status.pod_ip
         time.sleep(0.2)
@@ -106,8 +112,14 @@ def _refuse_failed(pod: Any, image: str) -> None:
         if state.terminated and state.terminated.exit_code == NO_SSHD:
             raise SystemExit(f"the image {image} has no /usr/sbin/sshd; give one that has as HOST_IMAGE")
         if state.terminated:
-            raise SystemExit(f"host {pod.metadata.name} ended: {state.terminated.reason} {state.terminated.message}")
-        if state.waiting and state.waiting.reason in ("InvalidImageName", "ErrImageNeverPull", "ImagePullBackOff"):
+            raise SystemExit(
+                f"host {pod.metadata.name} ended: {state.terminated.reason} {state.terminated.message}"
+            )
+        if state.waiting and state.waiting.reason in (
+            "InvalidImageName",
+            "ErrImageNeverPull",
+            "ImagePullBackOff",
+        ):
             raise SystemExit(f"host {pod.metadata.name} can't start: {state.waiting.message}")
 
 

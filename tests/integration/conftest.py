@@ -1,0 +1,89 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the integration tests: the real cluster, a fresh namespace, a user's machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller
+from kubernetes import client, config
+
+IMAGE = "localhost/jobpods-job:latest"
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Path:
+    """The admin's kubeconfig of the test cluster."""
+    path = os.environ.get("JOBPODS_TEST_KUBECONFIG")
+    if not path:
+        pytest.fail("JOBPODS_TEST_KUBECONFIG is not set; run the tests with: make test")
+    return Path(path).resolve()
+
+
+@pytest.fixture(scope="session")
+def core(kubeconfig: Path) -> Iterator[client.CoreV1Api]:
+    """The cluster's core API, as its admin."""
+    connection = config.new_client_from_config(config_file=str(kubeconfig))  # type: ignore[no-untyped-call]
+    yield client.CoreV1Api(connection)
+    connection.close()
+
+
+@pytest.fixture
+def namespace(core: client.CoreV1Api) -> Iterator[str]:
+    """A fresh namespace, in which no job pod may be left at the end."""
+    name = f"test-{uuid4().hex[:8]}"
+    core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
+    await_service_account(core, name)
+    yield name
+    left = job_pods(core, name)
+    core.delete_namespace(name)
+    assert not left, f"pods were left behind: {left}"
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Controller:
+    """A user's machine."""
+    return Controller(tmp_path)
+
+
+@pytest.fixture
+def group(kubeconfig: Path, namespace: str) -> dict[str, Any]:
+    """A container group on the test cluster."""
+    return {
+        "kubeconfig": str(kubeconfig),
+        "namespace": namespace,
+        "execution_environment": {"image": IMAGE, "pull": "missing"},
+    }
+
+
+def await_service_account(core: client.CoreV1Api, namespace: str) -> None:
+    """A new namespace takes pods only when its default service account is there."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            core.read_namespaced_service_account("default", namespace)
+            return
+        except client.ApiException as exc:
+            assert exc.status == 404
+            assert time.monotonic() < deadline, f"namespace {namespace} got no service account"
+        time.sleep(0.05)
+
+
+def job_pods(core: client.CoreV1Api, namespace: str) -> list[str]:
+    """Names of the job pods in a namespace, after a moment in which a job process may still delete one."""
+    deadline = time.monotonic() + 30
+    while True:
+        pods = core.list_namespaced_pod(
+            namespace, label_selector="app.kubernetes.io/managed-by=jobpods"
+        ).items
+        if not pods or time.monotonic() > deadline:
+            return [str(pod.metadata.name) for pod in pods if pod.metadata]
+        time.sleep(0.2)
