@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -55,7 +54,8 @@ def start(kubeconfig: str, namespace: str, image: str, public_key: str) -> dict[
             if ready:
                 addresses[name] = pod.status.pod_ip
         time.sleep(0.2)
-    return {"web": {"hosts": {name: {"ansible_host": address} for name, address in addresses.items()}}}
+    hosts = {name: {"ansible_host": address} for name, address in addresses.items()}
+    return {"web": {"hosts": hosts, "vars": {"ansible_python_interpreter": "/usr/bin/python3"}}}
 
 
 def stop(kubeconfig: str, namespace: str) -> None:
