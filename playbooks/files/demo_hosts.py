@@ -43,7 +43,8 @@ def start(kubeconfig: str, namespace: str, image: str, public_key: str) -> dict[
     while len(addresses) < len(NAMES):
         if time.monotonic() > deadline:
             raise SystemExit(
-                f"the demo's hosts were not ready after {START_LIMIT:.0f} s, see: kubectl -n {namespace} get pods"
+                f"the demo's hosts were not ready after {START_LIMIT:.0f} s,"
+                f" see: kubectl -n {namespace} get pods"
             )
         for name in NAMES:
             pod = core.read_namespaced_pod(name, namespace)

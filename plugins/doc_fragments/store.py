@@ -11,22 +11,23 @@ class ModuleDocFragment:
 options:
   database_url:
     description:
-      - The database that jobs are kept in, as an SQLAlchemy URL, for example C(sqlite:////var/lib/jobpods/jobpods.db).
-      - Without it, the environment variable E(JOBPODS_DATABASE_URL) counts, else it is the SQLite file C(jobpods.db)
-        in O(data_dir).
+      - The database that jobs are kept in, as an SQLAlchemy URL, for example
+        C(sqlite:////var/lib/jobpods/jobpods.db).
+      - Without it, the environment variable E(JOBPODS_DATABASE_URL) counts, else it is the SQLite file
+        C(jobpods.db) in O(data_dir).
     type: str
   secret_key_file:
     description:
-      - The file with the key that secrets in the database are sealed with. It is made on first use, readable by its
-        owner only; without it the sealed secrets are lost.
-      - Without this option, the environment variable E(JOBPODS_SECRET_KEY_FILE) counts, else it is C(secret.key) in
-        O(data_dir).
+      - The file with the key that secrets in the database are sealed with. It is made on first use, readable
+        by its owner only; without it the sealed secrets are lost.
+      - Without this option, the environment variable E(JOBPODS_SECRET_KEY_FILE) counts, else it is
+        C(secret.key) in O(data_dir).
     type: path
   data_dir:
     description:
       - The folder for all that is kept of jobs outside of the database.
-      - Without it, the environment variable E(JOBPODS_DATA_DIR) counts, else it is the SQLite file's folder, else
-        C(jobpods) in the user's data folder (E(XDG_DATA_HOME), or C(~/.local/share)).
+      - Without it, the environment variable E(JOBPODS_DATA_DIR) counts, else it is the SQLite file's folder,
+        else C(jobpods) in the user's data folder (E(XDG_DATA_HOME), or C(~/.local/share)).
     type: path
 requirements:
   - aiohttp >= 3.9

@@ -10,11 +10,11 @@ module: container_group_job
 short_description: Run a playbook in a Kubernetes pod
 version_added: 0.1.0
 description:
-  - Starts a pod in a Kubernetes or OpenShift cluster, runs a playbook in it with C(ansible-runner), shows its output as
-    it happens, and returns how it ended. The pod is deleted at the end, however the job ends.
+  - Starts a pod in a Kubernetes or OpenShift cluster, runs a playbook in it with C(ansible-runner), shows its
+    output as it happens, and returns how it ended. The pod is deleted at the end, however the job ends.
   - The words are AWX's. A I(container group) is a connection to a cluster, a namespace and a pod spec.
-  - When the calling C(ansible-playbook) is stopped, by whatever, an attached job (O(wait=true)) is cancelled and its pod
-    deleted.
+  - When the calling C(ansible-playbook) is stopped, by whatever, an attached job (O(wait=true)) is cancelled
+    and its pod deleted.
 extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.store
@@ -32,11 +32,12 @@ options:
   container_group:
     description:
       - Where the job runs.
-      - The connection comes from one source only, these options or the environment, and is never mixed. It is the
-        options I(kubeconfig), I(context), I(host), I(api_key), I(verify_ssl) and I(ssl_ca_cert), if any is given; else the
-        E(K8S_AUTH_KUBECONFIG), E(K8S_AUTH_CONTEXT), E(K8S_AUTH_HOST), E(K8S_AUTH_API_KEY), E(K8S_AUTH_VERIFY_SSL) and
-        E(K8S_AUTH_SSL_CA_CERT) variables; else the file of E(KUBECONFIG), or C(~/.kube/config); else the service account
-        of the pod that C(ansible-playbook) runs in. C(-v) shows which it was.
+      - The connection comes from one source only, these options or the environment, and is never mixed. It is
+        the options I(kubeconfig), I(context), I(host), I(api_key), I(verify_ssl) and I(ssl_ca_cert), if any
+        is given; else the E(K8S_AUTH_KUBECONFIG), E(K8S_AUTH_CONTEXT), E(K8S_AUTH_HOST), E(K8S_AUTH_API_KEY),
+        E(K8S_AUTH_VERIFY_SSL) and E(K8S_AUTH_SSL_CA_CERT) variables; else the file of E(KUBECONFIG), or
+        C(~/.kube/config); else the service account of the pod that C(ansible-playbook) runs in. C(-v) shows
+        which it was.
     type: dict
     suboptions:
       kubeconfig:
@@ -60,12 +61,14 @@ options:
         type: str
         aliases: [ca_cert]
       namespace:
-        description: The pod's namespace; without it the one in O(container_group.pod_spec_override), else V(default).
+        description:
+          - The pod's namespace; without it the one in O(container_group.pod_spec_override), else V(default).
         type: str
       pod_spec_override:
         description:
-          - A Pod, as a mapping or as YAML or JSON text, that is merged over the default pod spec as AWX does, so an
-            override made for AWX gives the same pod. Mappings are merged, lists replace; a null removes a default.
+          - A Pod, as a mapping or as YAML or JSON text, that is merged over the default pod spec as AWX does,
+            so an override made for AWX gives the same pod. Mappings are merged, lists replace; a null removes
+            a default.
           - The container named C(worker), or else the first one, runs the job.
         type: raw
       execution_environment:
@@ -86,8 +89,8 @@ options:
         default: 7200
       image_pull_timeout:
         description:
-          - Seconds from the first failed pull of the image. What can't get better ends the job at once, such as an image
-            that does not exist.
+          - Seconds from the first failed pull of the image. What can't get better ends the job at once, such
+            as an image that does not exist.
         type: int
         default: 120
       cluster_outage_timeout:
@@ -109,10 +112,11 @@ options:
     required: true
   inventory:
     description:
-      - The playbook's inventory. A path of a file or folder (a file brings C(group_vars) and C(host_vars) beside it along),
-        a mapping as the YAML inventory has it, or hosts with commas (V(web1,web2), V(web1,)).
-      - V(current) is the inventory of the calling play, with the variables of its hosts and groups as they are written;
-        no facts, and nothing that was registered.
+      - The playbook's inventory. A path of a file or folder (a file brings C(group_vars) and C(host_vars)
+        beside it along), a mapping as the YAML inventory has it, or hosts with commas (V(web1,web2),
+        V(web1,)).
+      - V(current) is the inventory of the calling play, with the variables of its hosts and groups as they
+        are written; no facts, and nothing that was registered.
       - A source that can't be parsed ends the job, here or in the pod.
     type: raw
     required: true
@@ -121,7 +125,9 @@ options:
     type: dict
     default: {}
   credentials:
-    description: The secrets that the playbook needs; they are sent to the pod by the connection, never in the pod's spec.
+    description:
+      - The secrets that the playbook needs; they are sent to the pod by the connection, never in the pod's
+        spec.
     type: list
     elements: dict
     default: []
@@ -134,8 +140,8 @@ options:
         required: true
       inputs:
         description:
-          - For V(machine), any of C(username), C(password), C(ssh_key_data), C(ssh_key_unlock), C(become_method),
-            C(become_username) and C(become_password).
+          - For V(machine), any of C(username), C(password), C(ssh_key_data), C(ssh_key_unlock),
+            C(become_method), C(become_username) and C(become_password).
           - For V(vault), C(vault_password), and C(vault_id) where the vaulted content has one.
         type: dict
         required: true
@@ -196,8 +202,8 @@ options:
         choices: [always, missing, never]
   wait:
     description:
-      - Waits for the job's end. With V(false) the module returns when the job is stored, and the job goes on without
-        C(ansible-playbook); see M(jobpods.controller.job_wait), M(jobpods.controller.job_info) and
+      - Waits for the job's end. With V(false) the module returns when the job is stored, and the job goes on
+        without C(ansible-playbook); see M(jobpods.controller.job_wait), M(jobpods.controller.job_info) and
         M(jobpods.controller.job_cancel).
     type: bool
     default: true
@@ -221,8 +227,8 @@ options:
     description: Wins over O(container_group.cluster_outage_timeout).
     type: int
 notes:
-  - What the playbook prints, and the variables that it sets with C(set_stats), can be read by whoever may read the pod's
-    log.
+  - What the playbook prints, and the variables that it sets with C(set_stats), can be read by whoever may
+    read the pod's log.
 seealso:
   - module: jobpods.controller.job_wait
   - module: jobpods.controller.job_info
@@ -282,8 +288,8 @@ EXAMPLES = r"""
 RETURN = r"""
 changed:
   description: >-
-    Whether the playbook changed anything; true, too, where that can't be known: with O(wait=false), and where the job
-    broke off after its start.
+    Whether the playbook changed anything; true, too, where that can't be known: with O(wait=false), and where
+    the job broke off after its start.
   returned: always
   type: bool
 job:
@@ -314,7 +320,8 @@ job:
           description: What happened, in one sentence.
           type: str
         phase:
-          description: V(preparing), V(connecting), V(creating), V(pending), V(running), V(playbook) or V(user).
+          description:
+            - V(preparing), V(connecting), V(creating), V(pending), V(running), V(playbook) or V(user).
           type: str
         http_status:
           description: The API server's answer, where there was one.
@@ -359,7 +366,8 @@ job:
       description: Seconds between these.
       type: float
     host_status_counts:
-      description: How many hosts ended C(ok), C(changed), C(failed), C(unreachable) and C(skipped), each counted once.
+      description:
+        - How many hosts ended C(ok), C(changed), C(failed), C(unreachable) and C(skipped), each counted once.
       type: dict
     event_count:
       description: Number of job events.

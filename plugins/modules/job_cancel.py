@@ -10,8 +10,8 @@ module: job_cancel
 short_description: Cancel a job
 version_added: 0.1.0
 description:
-  - Asks the job process that owns a job to cancel it, and waits until it has. Ansible gets the job's C(cancel_grace) to
-    stop by itself, the output up to then is kept, and the pod is deleted.
+  - Asks the job process that owns a job to cancel it, and waits until it has. Ansible gets the job's
+    C(cancel_grace) to stop by itself, the output up to then is kept, and the pod is deleted.
 extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.store

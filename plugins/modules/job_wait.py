@@ -10,8 +10,8 @@ module: job_wait
 short_description: Wait for a job's end
 version_added: 0.1.0
 description:
-  - Waits until a job has ended, shows its output meanwhile, and returns its result. The job itself goes on when this is
-    stopped.
+  - Waits until a job has ended, shows its output meanwhile, and returns its result. The job itself goes on
+    when this is stopped.
 extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.store
@@ -46,7 +46,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 job:
-  description: The job, as RV(jobpods.controller.container_group_job#module:job). The task fails where it was no success.
+  description:
+    - The job, as RV(jobpods.controller.container_group_job#module:job). The task fails where it was no
+      success.
   returned: always
   type: dict
 stdout:
