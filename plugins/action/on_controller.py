@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the collection's modules on the controller node, whatever hosts, `become` or interpreter a play has."""
+"""Runs the collection's modules on the controller node, whatever a play's hosts, `become` or interpreter."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A job's talk with its supervisor: one conversation, over as many attaches as it takes.
 
-Every record that goes up may be sent again, and every piece of output has its offset, so that a connection may
-break at any byte: nothing is lost and nothing comes twice.
+Every record that goes up may be sent again, and every piece of output has its offset, so that a connection
+may break at any byte: nothing is lost and nothing comes twice.
 """
 
 from __future__ import annotations
@@ -44,11 +44,14 @@ class Stream(Protocol):
     def error(self) -> dict[str, Any] | None:
         """The `Status` with which Kubernetes ended the stream, if it was no success."""
 
-    async def read(self) -> bytes: ...
+    async def read(self) -> bytes:
+        """What came next; b"" at the end of the stream."""
 
-    async def write(self, content: bytes) -> None: ...
+    async def write(self, content: bytes) -> None:
+        """Sends to the supervisor; raises `Unreachable` where that fails."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Leaves the stream; what runs in the pod goes on."""
 
 
 class PayloadSource(Protocol):
@@ -57,7 +60,8 @@ class PayloadSource(Protocol):
     length: int
     sha256: str
 
-    def read(self, offset: int, size: int) -> bytes: ...
+    def read(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes from `offset` on."""
 
 
 class Listener(Protocol):
@@ -141,7 +145,7 @@ class Conversation:
     # -- what others may ask --
 
     async def cancel(self, grace: float) -> None:
-        """Stops the run: asks Ansible, and kills after `grace` seconds. Also told to attaches that come later."""
+        """Stops the run, now and at later attaches: asks Ansible, and kills after `grace` seconds."""
         self._cancel_grace = grace
         if self._stream is not None and self.heard:
             await self._send(wire.cancel(self._session, grace))
@@ -253,7 +257,7 @@ class Conversation:
                     return
 
     async def _read(self, stream: Stream, seconds: float) -> bytes | None:
-        """What comes within `seconds`, b"" at the end of the stream; None if nothing did (a later call gets it)."""
+        """What comes within `seconds`, b"" at the stream's end; None if nothing did: a later call gets it."""
         if self._reading is None:
             self._reading = asyncio.create_task(stream.read())
         awaited: list[asyncio.Task[None] | asyncio.Task[bytes]] = [self._reading]
@@ -273,7 +277,8 @@ class Conversation:
         if hello.spool_start > self._arrived:
             raise Failure(
                 "ControllerLost",
-                f"The pod no longer has the output from byte {self._arrived} on; it starts at {hello.spool_start}.",
+                f"The pod no longer has the output from byte {self._arrived} on;"
+                f" it starts at {hello.spool_start}.",
             )
         self._heard_at = time.monotonic()
         self.heard = True

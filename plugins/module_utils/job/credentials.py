@@ -78,7 +78,8 @@ def read_credentials(given: Sequence[Mapping[str, Any]]) -> Credentials:
         kind = TYPES.get(str(entry.get("credential_type")))
         if kind is None:
             raise _invalid(
-                f"{where}.credential_type is {entry.get('credential_type')!r}; a launch takes machine and vault."
+                f"{where}.credential_type is {entry.get('credential_type')!r};"
+                " a launch takes machine and vault."
             )
         inputs = _inputs(kind, entry.get("inputs") or {}, where)
         if kind == "machine":
@@ -123,7 +124,8 @@ def _machine(inputs: dict[str, str], where: str) -> MachineCredential:
         match = _KEY.match(key)
         if match is None:
             raise _invalid(
-                f"{where}.inputs.ssh_key_data is not a private key: it must begin with -----BEGIN ... PRIVATE KEY-----"
+                f"{where}.inputs.ssh_key_data is not a private key:"
+                " it must begin with -----BEGIN ... PRIVATE KEY-----"
             )
         locked = "ENCRYPTED" in match["kind"] or "Proc-Type: 4,ENCRYPTED" in key or _locked_openssh(key)
         if locked and not inputs.get("ssh_key_unlock"):

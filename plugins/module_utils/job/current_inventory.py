@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The inventory of the calling play as a YAML inventory: hosts, groups, and their variables as they are written."""
+"""The calling play's inventory as a YAML inventory: hosts, groups, and their variables as written."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ STAGE = "task"
 def current_inventory(hostvars: Any, loader: Any) -> dict[str, Any]:
     """Reads the inventory that a play runs with.
 
-    Variables are those of the inventory itself and of group_vars and host_vars, beside it and beside the playbook;
-    no facts, and nothing that was registered or set while the play ran. Vaulted values are decrypted.
+    Variables are those of the inventory itself and of group_vars and host_vars, beside it and beside the
+    playbook; no facts, and nothing that was registered or set while the play ran. Vaulted values are
+    decrypted.
 
     Args:
         hostvars: the play's `hostvars`.
@@ -34,7 +35,7 @@ def current_inventory(hostvars: Any, loader: Any) -> dict[str, Any]:
     folder = loader.get_basedir()
 
     def variables(entity: Group | Host) -> dict[str, Any]:
-        # The order is Ansible's own: inventory file, then folders beside the inventory, then beside the playbook.
+        # The order is Ansible's own: the inventory file, the folders beside it, those beside the playbook.
         found = dict(entity.vars)
         found.update(get_vars_from_inventory_sources(loader, sources, [entity], STAGE))
         found.update(get_vars_from_path(loader, folder, [entity], STAGE))
@@ -60,7 +61,7 @@ INTERNAL = frozenset(
 
 
 def plain(value: Any) -> Any:
-    """`value` made of plain types only: Ansible's tagged, lazy and encrypted ones become what they stand for."""
+    """`value` in plain types only: Ansible's tagged, lazy and encrypted ones become what they stand for."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Mapping):

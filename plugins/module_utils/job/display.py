@@ -16,9 +16,11 @@ class Terminal(Protocol):
 
     verbosity: int
 
-    def display(self, msg: str, color: str | None = None) -> None: ...
+    def display(self, msg: str, color: str | None = None) -> None:
+        """Shows a text of one or more lines, in one of Ansible's colours."""
 
-    def warning(self, msg: str) -> None: ...
+    def warning(self, msg: str) -> None:
+        """Shows a warning, marked as one."""
 
 
 def event_color(name: str, changed: bool) -> str | None:

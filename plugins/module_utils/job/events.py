@@ -73,6 +73,7 @@ class TaskFailure:
     unreachable: bool
 
     def as_detail(self) -> dict[str, Any]:
+        """The failure as an entry of the result's details."""
         kind = "unreachable" if self.unreachable else "failed"
         return {"host": self.host, "task": self.task, "play": self.play, "msg": self.message, "status": kind}
 
@@ -109,7 +110,7 @@ class Summary:
 
     @property
     def failures(self) -> list[TaskFailure]:
-        """The last failure of each host that the recap counts as failed or unreachable (so no rescued ones)."""
+        """The last failure of each host that the recap counts as failed or unreachable: no rescued ones."""
         if not self.stats:
             return list(self._failures.values())
         return [failure for host, failure in self._failures.items() if host in self._failed_hosts]
@@ -163,7 +164,7 @@ class Summary:
         )
 
     def _take_stats(self, facts: dict[str, Any]) -> None:
-        """Counts each host once, under the worst that happened to it; AWX's `host_status_counts` does, too."""
+        """Counts each host once, under the worst that happened to it, as AWX's `host_status_counts`."""
         hosts: dict[str, str] = {}
         names = {
             "skipped": "skipped",

@@ -15,7 +15,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes imp
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch, Event
 
 BUFFER_LIMIT = 16 << 20
-"""Bytes of output that wait for the launcher; what is beyond it is read from the store when its turn comes."""
+"""Bytes of output that wait for the launcher; what is beyond is read from the store when its turn comes."""
 
 Message = dict[str, Any]
 OutputLine = tuple[str, bool, str]
@@ -48,12 +48,15 @@ class LauncherFeed:
     # -- Progress --
 
     def step(self, text: str, verbosity: int = 0) -> None:
+        """Tells what happened; the launcher shows it from `verbosity` on."""
         self.tell({"type": "step", "text": plain_text(text), "verbosity": verbosity})
 
     def warning(self, text: str) -> None:
+        """Tells what went wrong and may go away."""
         self.tell({"type": "warning", "text": plain_text(text)})
 
     def events(self, batch: Batch) -> None:
+        """Tells the output of events; what the launcher is too slow for, it gets from the store."""
         self._last_event = batch.events[-1].counter
         if self._behind or (self._size > BUFFER_LIMIT and self.stored_after is not None):
             self._behind = True

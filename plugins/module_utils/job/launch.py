@@ -136,8 +136,8 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
         diff: the caller runs in diff mode, so the playbook does.
 
     Raises:
-        Failure: `InvalidConfiguration`, `ProjectNotFound`, `PlaybookNotFound` or `InventoryInvalid`; its message
-            names the option, what was wrong, and what would be right.
+        Failure: `InvalidConfiguration`, `ProjectNotFound`, `PlaybookNotFound` or `InventoryInvalid`; its
+            message names the option, what was wrong, and what would be right.
     """
     project = _project(params["project"], folder)
     playbook = _playbook(params["playbook"], project)
@@ -149,7 +149,8 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
     if lost <= group.cluster_outage_timeout:
         raise _invalid(
             f"controller_lost_timeout ({lost} s) must be longer than cluster_outage_timeout"
-            f" ({group.cluster_outage_timeout} s), else a pod would give up while its controller still connects."
+            f" ({group.cluster_outage_timeout} s), else a pod would give up while its controller still"
+            " connects."
         )
     return Launch(
         name=params.get("name") or playbook,
@@ -267,7 +268,8 @@ def read_inventory(given: object, folder: Path) -> InventorySource:
         raise Failure("InventoryInvalid", f"inventory {text!r} does not exist (looked at {path}).")
     raise Failure(
         "InventoryInvalid",
-        f"inventory {text!r} is not a path (looked at {path}); a single host is written with a comma: '{text},'.",
+        f"inventory {text!r} is not a path (looked at {path});"
+        f" a single host is written with a comma: '{text},'.",
     )
 
 
@@ -279,7 +281,8 @@ def _inventory_mapping(given: Mapping[Any, Any]) -> dict[str, Any]:
         if group is not None and not isinstance(group, Mapping):
             raise Failure(
                 "InventoryInvalid",
-                f"{where} must be a group, a mapping of hosts, vars and children, but it is a {type(group).__name__}.",
+                f"{where} must be a group, a mapping of hosts, vars and children,"
+                f" but it is a {type(group).__name__}.",
             )
         for key, value in (group or {}).items():
             if key not in ("hosts", "vars", "children"):

@@ -103,9 +103,10 @@ def _missing(library: str) -> Failure:
 
 
 def run_module(module: AnsibleModule) -> None:
-    """`main` of each of the collection's modules: has a job process do it, and ends the module with its result.
+    """`main` of each of the modules: has a job process do it, and ends the module with its result.
 
-    The action plugin `on_controller` runs modules this way only with `async`; it adds what it knows as `_launcher`.
+    The action plugin `on_controller` runs modules this way only with `async`; it adds what it knows as
+    `_launcher`.
     """
     params = dict(module.params)
     known = params.pop("_launcher", None)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Owns one job from its lease to its final status: heartbeat, cancel, the run, its record, and the pod's end."""
+"""Owns one job from its lease to its final status: heartbeat, cancel, run, record, and the pod's end."""
 
 from __future__ import annotations
 
@@ -186,7 +186,9 @@ class JobOwner:
     # -- the run's notebook --
 
     async def note(self, **columns: Any) -> None:
+        """Sets columns of the job's row."""
         await self._calls(self._store.update, self._job_id, self._request.lease, **columns)
 
     def record(self, batch: Batch) -> None:
+        """Gives events to the recorder."""
         self._recorder.add(batch)

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a pod document of the API server means for its job: pure functions, no requests.
 
-The reasons are the kubelet's, the scheduler's and the disruption conditions' (Kubernetes: Pod Lifecycle, Images,
-Disruptions).
+The reasons are the kubelet's, the scheduler's and the disruption conditions' (Kubernetes: Pod Lifecycle,
+Images, Disruptions).
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The job process: serves one request of a launcher, and owns its job until the pod is gone.
 
-The launcher writes one JSON line to standard input and keeps it open; it reads messages, one JSON line each, from
-standard output. Whatever happens to the launcher, this process goes on until its job is settled.
+The launcher writes one JSON line to standard input and keeps it open; it reads messages, one JSON line each,
+from standard output. Whatever happens to the launcher, this process goes on until its job is settled.
 """
 
 from __future__ import annotations

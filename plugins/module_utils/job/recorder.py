@@ -22,12 +22,13 @@ T = TypeVar("T")
 
 
 class StoreCalls:
-    """Runs store calls one after the other in a thread of their own: SQLite waits for locks, the loop must not."""
+    """Runs store calls one by one in a thread of their own: SQLite waits for locks, the loop must not."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "store")
 
     async def __call__(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Calls the function in the thread; returns or raises what it does."""
         return await asyncio.get_running_loop().run_in_executor(
             self._thread, lambda: function(*args, **kwargs)
         )

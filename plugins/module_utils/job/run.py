@@ -105,6 +105,7 @@ class PayloadFile:
         self.length, self.sha256 = self.payload.length, self.payload.sha256
 
     def read(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes from `offset` on."""
         return os.pread(self.payload.file.fileno(), size, offset)
 
 
@@ -139,6 +140,7 @@ class Run:
 
     @property
     def summary(self) -> Summary:
+        """What the events added up to so far."""
         return self._stream.summary
 
     def cancel(self, failure: Failure) -> None:
@@ -352,12 +354,14 @@ class Run:
     # -- what the conversation tells (Listener) --
 
     async def output(self, piece: bytes) -> None:
+        """Reads the events in it, shows them and takes them to the store."""
         batch = self._stream.feed(piece)
         if batch.lines:
             self._progress.events(batch)
         self._notebook.record(batch)
 
     def connected(self) -> None:
+        """Notes that the supervisor answers, and says so where the connection was gone."""
         if self._watch is not None:
             self._watch.supervisor_answered()
         if self._away_since is not None:
@@ -366,18 +370,21 @@ class Run:
             self._progress.step(f"connected again after {away:.1f} s; the run went on, and nothing is lost")
 
     def disconnected(self, trouble: Unreachable) -> None:
+        """Tells once that a connection broke under the run."""
         if self._away_since is None and self._started:
             self._away_since = time.monotonic()
             limit = self._launch.group.cluster_outage_timeout
             self._progress.warning(
-                f"the connection to the pod is gone; the run goes on in it, and connecting is tried for {limit} s:"
-                f" {trouble.failure.message}"
+                "the connection to the pod is gone; the run goes on in it,"
+                f" and connecting is tried for {limit} s: {trouble.failure.message}"
             )
 
     def received(self) -> None:
+        """Tells that the pod has the payload."""
         self._progress.step("payload received", verbosity=1)
 
     def started(self) -> None:
+        """Tells that the playbook was started, and marks the job as running."""
         self._started = True
         self._progress.step("playbook started", verbosity=1)
         self._mark_running = asyncio.create_task(self._note_running())

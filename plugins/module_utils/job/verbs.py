@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import resolve_connection
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore, NewJob
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import store_options
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Event
 from ansible_collections.jobpods.controller.plugins.module_utils.job.feed import LauncherFeed
-from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import Launch, read_launch
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import read_launch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import build_payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
@@ -213,8 +212,8 @@ async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -
         result.update(changed=True, failed=record.status not in FINAL)
         if result["failed"]:
             result["msg"] = (
-                f"Job {job_id} was not canceled within timeout ({timeout} s), but the request stays: its job process"
-                f" on {record.controller_node} cancels it as soon as it can. {result['msg']}"
+                f"Job {job_id} was not canceled within timeout ({timeout} s), but the request stays: its job"
+                f" process on {record.controller_node} cancels it as soon as it can. {result['msg']}"
             )
         return result
 

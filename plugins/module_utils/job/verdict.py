@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a run that has ended was a success: only with positive proof, and everything that proves it agreeing."""
+"""Whether a run that has ended was a success: only with positive proof, and all that proves it agreeing."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def verdict(ended: Ended, summary: Summary, timeout: int) -> Failure | None:
         timeout: the job's time limit in seconds, for the message.
 
     Returns:
-        None for success, which the runner's status, its end mark, its exit status and the playbook's recap all
-        have to say; else what to tell the user.
+        None for success, which the runner's status, its end mark, its exit status and the playbook's recap
+        all have to say; else what to tell the user.
     """
     if ended.cause == "exit":
         return _exited(ended, summary)

@@ -17,7 +17,8 @@ POLL_INTERVAL = 1.0
 class Launcher:
     """The other end of the pipe, and the process behind it.
 
-    A task's worker keeps the pipe open when its main process is killed, so the end of the pipe alone is no proof.
+    A task's worker keeps the pipe open when its main process is killed, so the end of the pipe alone is no
+    proof.
     """
 
     def __init__(self, pipe: asyncio.StreamReader, main_process: MainProcess | None) -> None:

@@ -45,7 +45,7 @@ class Bytes:
 
 
 class Attached:
-    """One attach; it may break after some bytes in either direction, within a record as well as between two."""
+    """One attach; it may break after some bytes in either direction, within a record or between two."""
 
     def __init__(self, kubelet: Kubelet, down: int | None, up: int | None) -> None:
         self.error: dict[str, Any] | None = None
@@ -216,7 +216,12 @@ async def test_too_early_attaches_are_only_tries(tmp_path: Path) -> None:
 async def test_silent_connection_is_left_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversation, "SILENCE_LIMIT", 2.5)
     gate = tmp_path / "gate"
-    script = f"sys.stdin.buffer.read()\nprint('one', flush=True)\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.05)\nprint('two')\n"
+    script = f"""\
+sys.stdin.buffer.read()
+print('one', flush=True)
+while not os.path.exists({str(gate)!r}): time.sleep(0.05)
+print('two')
+"""
     async with scene(tmp_path, script) as at:
         talk = asyncio.create_task(at.conversation.run())
         while not at.heard.said:
