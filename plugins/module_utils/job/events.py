@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 
@@ -122,7 +122,7 @@ class Summary:
             Failure: `ProtocolViolation`, where it is no event of ansible-runner, or not the next one.
         """
         counter, name, stdout = fields.get("counter"), fields.get("event"), fields.get("stdout", "")
-        if type(counter) is not int or not isinstance(name, str) or not isinstance(stdout, str):
+        if not _is_integer(counter) or not isinstance(name, str) or not isinstance(stdout, str):
             raise _violation("an event without counter, name or output")
         if counter != self.events + 1 or counter > MAX_EVENTS:
             raise _violation(f"event {counter} where event {self.events + 1} was due")
@@ -132,6 +132,14 @@ class Summary:
         if stdout:
             self.last_lines.extend(stdout.splitlines()[-KEPT_LINES:])
         return Event(counter, name, stdout, changed)
+
+    def note_status(self, fields: dict[str, Any]) -> None:
+        """Takes a status of the runner, with its explanation if it gave one."""
+        self.status = str(fields["status"])[:32]
+        words = [
+            str(fields[key])[:8192] for key in ("job_explanation", "result_traceback") if fields.get(key)
+        ]
+        self.explanation = "\n".join(words) or self.explanation
 
     def _look(self, name: str, facts: dict[str, Any]) -> bool:
         if name == "runner_on_ok":
@@ -237,15 +245,8 @@ class RunnerStream:
         return batch
 
     def _take(self, line: bytearray, batch: Batch) -> None:
-        if len(line) > MAX_LINE:
-            raise _violation(f"a line of {len(line)} bytes")
         summary = self.summary
-        try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError) as exc:
-            raise _violation(f"a line that is not JSON: {line[:80].decode('utf-8', 'replace')!r}") from exc
-        if not isinstance(fields, dict):
-            raise _violation("a line that is not a mapping")
+        fields = _parsed(line)
         if summary.eof:
             raise _violation("output after the end mark")
         if "event" in fields:
@@ -254,18 +255,31 @@ class RunnerStream:
             batch.events.append(summary.add(fields))
             batch.lines += line
         elif "status" in fields:
-            summary.status = str(fields["status"])[:32]
-            words = [
-                str(fields[key])[:8192] for key in ("job_explanation", "result_traceback") if fields.get(key)
-            ]
-            summary.explanation = "\n".join(words) or summary.explanation
+            summary.note_status(fields)
         elif "zipfile" in fields:
             size = fields["zipfile"]
-            if type(size) is not int or not 0 <= size <= MAX_ARTIFACTS:
+            if not _is_integer(size) or not 0 <= size <= MAX_ARTIFACTS:
                 raise _violation(f"artifacts of {size!r} bytes, where {MAX_ARTIFACTS} are allowed")
             self._archive_left = (size + 2) // 3 * 4
         elif "eof" in fields:
             summary.eof = True
+
+
+def _parsed(line: bytearray) -> dict[str, Any]:
+    if len(line) > MAX_LINE:
+        raise _violation(f"a line of {len(line)} bytes")
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as exc:
+        raise _violation(f"a line that is not JSON: {line[:80].decode('utf-8', 'replace')!r}") from exc
+    if not isinstance(fields, dict):
+        raise _violation("a line that is not a mapping")
+    return fields
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    """To JSON, true and false are no numbers; to Python, they are integers."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _violation(what: str) -> Failure:

@@ -11,14 +11,11 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn, Protocol
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
-
-if TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
 
 ENTRY = Path(__file__).with_name("entry.py")
 LIBRARIES = {
@@ -32,6 +29,21 @@ LIBRARIES = {
 """What to install for each library that the job process imports; requirements.txt asks for the same."""
 
 Show = Callable[[dict[str, Any]], None]
+
+
+class Module(Protocol):
+    """The part of `AnsibleModule` that is used."""
+
+    params: dict[str, Any]
+    check_mode: bool
+    _diff: bool
+    _verbosity: int
+
+    def exit_json(self, **result: Any) -> NoReturn:
+        """Prints the result of a success, and ends the program."""
+
+    def fail_json(self, msg: str, **result: Any) -> NoReturn:
+        """Prints the result of a failure, and ends the program."""
 
 
 def call(request: Request, show: Show, entry: Path = ENTRY) -> dict[str, Any]:
@@ -102,7 +114,7 @@ def _missing(library: str) -> Failure:
     )
 
 
-def run_module(module: AnsibleModule) -> None:
+def run_module(module: Module) -> None:
     """`main` of each of the modules: has a job process do it, and ends the module with its result.
 
     The action plugin `on_controller` runs modules this way only with `async`; it adds what it knows as
