@@ -1,14 +1,16 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a pod is sent to run: ansible-runner's streaming format, written straight from the project and from memory.
+"""What a pod is sent to run: ansible-runner's streaming format, straight from the project and from memory.
 
-The format is that of `ansible-runner transmit` (2.x): a line of arguments, a line with the length of a zip archive,
-the archive in base64, and an end mark. Nothing is copied to a folder first, and no secret lies in a file with a name.
+The format is that of `ansible-runner transmit` (2.x): a line of arguments, a line with the length of a zip
+archive, the archive in base64, and an end mark. Nothing is copied to a folder first, and no secret lies in a
+file with a name.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import heapq
 import itertools
@@ -21,7 +23,7 @@ import tempfile
 import time
 import zipfile
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -37,6 +39,7 @@ LEFT_OUT = frozenset((".git",))
 INVENTORY_FOLDERS = ("group_vars", "host_vars")
 """Beside an inventory file, which Ansible reads with it."""
 COMPRESSION_LEVEL = 1
+NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 CHUNK = 3 << 16
 """Bytes that are encoded at once: a multiple of 3, so that base64 has no padding between."""
 
@@ -65,17 +68,31 @@ def build_payload(launch: Launch, ident: str, limit: int = PAYLOAD_LIMIT) -> Pay
         limit: bytes of files that may be in it.
 
     Raises:
-        Failure: `PayloadTooLarge`, `ProjectNotFound` or `InventoryInvalid`, where files are too much or unreadable.
+        Failure: `PayloadTooLarge`, `ProjectNotFound` or `InventoryInvalid`, where files are too much or
+            unreadable.
     """
-    archive = _Archive(limit)
-    archive.add_folder(Path(launch.project), "project", "ProjectNotFound", LEFT_OUT)
-    inventory = _add_inventory(archive, launch.inventory)
-    content = archive.finish()
-    file = tempfile.TemporaryFile()
+    with tempfile.TemporaryFile() as content:
+        try:
+            with zipfile.ZipFile(
+                content, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL, strict_timestamps=False
+            ) as packed:
+                archive = _Archive(packed, limit)
+                # A project may be a link to its latest release.
+                archive.add_folder(Path(launch.project).resolve(), "project", "ProjectNotFound", LEFT_OUT)
+                inventory = _add_inventory(archive, launch.inventory)
+            head = json.dumps({"kwargs": runner_arguments(launch, ident, inventory)}).encode("ascii") + b"\n"
+            return _written(itertools.chain((head,), _encoded(content)))
+        except OSError as exc:
+            raise Failure(
+                "PayloadTooLarge", f"The payload can't be written to {tempfile.gettempdir()}: {exc.strerror}."
+            ) from exc
+
+
+def _written(pieces: Iterable[bytes]) -> Payload:
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the payload's owner closes it
     try:
-        head = json.dumps({"kwargs": runner_arguments(launch, ident, inventory)}).encode("ascii") + b"\n"
         digest, length = hashlib.sha256(), 0
-        for piece in itertools.chain((head,), _encoded(content)):
+        for piece in pieces:
             file.write(piece)
             digest.update(piece)
             length += len(piece)
@@ -83,8 +100,6 @@ def build_payload(launch: Launch, ident: str, limit: int = PAYLOAD_LIMIT) -> Pay
     except BaseException:
         file.close()
         raise
-    finally:
-        content.close()
     return Payload(file, length, digest.hexdigest())
 
 
@@ -103,18 +118,11 @@ def _encoded(content: IO[bytes]) -> Iterator[bytes]:
 class _Archive:
     """A zip archive as ansible-runner unpacks it: with modes, and links as links."""
 
-    def __init__(self, limit: int) -> None:
-        self._file = tempfile.TemporaryFile()
-        self._zip = zipfile.ZipFile(
-            self._file, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL, strict_timestamps=False
-        )
+    def __init__(self, packed: zipfile.ZipFile, limit: int) -> None:
+        self._zip = packed
         self._limit = limit
         self._size = 0
         self._largest: list[tuple[int, str]] = []
-
-    def finish(self) -> IO[bytes]:
-        self._zip.close()
-        return self._file
 
     def add_text(self, name: str, text: str) -> None:
         info = zipfile.ZipInfo(name, time.localtime()[:6])
@@ -138,22 +146,27 @@ class _Archive:
 
     def add_entry(self, path: Path, name: str, reason: str) -> None:
         try:
-            name.encode("utf-8")
+            _check_utf8(reason, name, f"The file name {name!r}")
             status = path.lstat()
             if stat.S_ISLNK(status.st_mode):
-                self._add_link(name, os.readlink(path))
+                target = os.readlink(path)
+                _check_utf8(reason, target, f"The link {name!r} points to {target!r}, which")
+                self._add_link(name, target)
             elif stat.S_ISDIR(status.st_mode):
-                self._zip.write(path, name)
+                self._add_folder(path, name)
             elif stat.S_ISREG(status.st_mode):
                 self._count(status.st_size, name)
                 self._zip.write(path, name)
             # Sockets, pipes and devices can't be sent, and no playbook reads them from its project.
-        except UnicodeError as exc:
-            raise Failure(
-                reason, f"The file name {name!r} is not UTF-8, so it can't be sent to the pod."
-            ) from exc
         except OSError as exc:
+            if exc.errno in NO_ROOM:
+                raise  # it is our own file that can't be written
             raise _unreadable(reason, path, exc) from exc
+
+    def _add_folder(self, path: Path, name: str) -> None:
+        info = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)
+        info.external_attr |= stat.S_IRWXU << 16  # else no other user than root could unpack what is in it
+        self._zip.writestr(info, b"")
 
     def _add_link(self, name: str, target: str) -> None:
         info = zipfile.ZipInfo(name, time.localtime()[:6])
@@ -172,9 +185,16 @@ class _Archive:
             )
             raise Failure(
                 "PayloadTooLarge",
-                f"The project and the inventory have more than {self._limit >> 20} MiB of files; so far the largest"
-                f" are {largest}.",
+                f"The project and the inventory have more than {self._limit >> 20} MiB of files;"
+                f" so far the largest are {largest}.",
             )
+
+
+def _check_utf8(reason: str, text: str, what: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeError as exc:
+        raise Failure(reason, f"{what} is not UTF-8, so it can't be sent to the pod.") from exc
 
 
 def _unreadable(reason: str, path: object, error: OSError) -> Failure:
@@ -230,7 +250,8 @@ def runner_arguments(launch: Launch, ident: str, inventory: str) -> dict[str, An
 ENVIRONMENT = {
     "ANSIBLE_FORCE_COLOR": "True",  # kept with the events; the terminal gets colours of its own
     "ANSIBLE_HOST_KEY_CHECKING": "False",  # as AWX: a new pod knows no host
-    "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",  # else a broken inventory is an empty one, and the job a success
+    # Else a broken inventory is an empty one, and the job a success.
+    "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",
     "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
 }
 
@@ -238,27 +259,21 @@ ENVIRONMENT = {
 def command_line(launch: Launch) -> list[str]:
     """The options of ansible-playbook that ansible-runner has no argument for."""
     machine = launch.credentials.machine
-    options: list[str] = []
-    if machine.username:
-        options += ["-u", machine.username]
-    if machine.password:
-        options.append("--ask-pass")
-    if launch.become_enabled:
-        options.append("--become")
-    if machine.become_method:
-        options += ["--become-method", machine.become_method]
-    if machine.become_username:
-        options += ["--become-user", machine.become_username]
-    if machine.become_password:
-        options.append("--ask-become-pass")
+    # With `=`, since a value may begin with a dash.
+    given = {
+        f"--user={machine.username}": machine.username,
+        "--ask-pass": machine.password,
+        "--become": launch.become_enabled,
+        f"--become-method={machine.become_method}": machine.become_method,
+        f"--become-user={machine.become_username}": machine.become_username,
+        "--ask-become-pass": machine.become_password,
+        "--check": launch.check,
+        "--diff": launch.diff,
+        f"--start-at-task={launch.start_at_task}": launch.start_at_task,
+    }
+    options = [option for option, value in given.items() if value]
     for vault in launch.credentials.vaults:
-        options += ["--vault-id", f"{vault.vault_id}@prompt"] if vault.vault_id else ["--ask-vault-pass"]
-    if launch.check:
-        options.append("--check")
-    if launch.diff:
-        options.append("--diff")
-    if launch.start_at_task:
-        options += ["--start-at-task", launch.start_at_task]
+        options.append(f"--vault-id={vault.vault_id}@prompt" if vault.vault_id else "--ask-vault-pass")
     return options
 
 
@@ -268,6 +283,9 @@ def prompts(credentials: Credentials) -> dict[str, str]:
     answers: dict[str, str] = {}
     if machine.ssh_key_unlock:
         answers[r"Enter passphrase for .*:\s*?$"] = machine.ssh_key_unlock
+        answers[r"Bad passphrase, try again for .*:\s*?$"] = (
+            ""  # ssh-add gives up, else it would wait for ever
+        )
     if machine.password:
         answers[r"SSH password:\s*?$"] = machine.password
     if machine.become_password:
