@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.inventory.group import Group
-from ansible.inventory.host import Host
-from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
+from ansible.inventory.group import Group  # pylint: disable=ansible-bad-module-import  # for action plugins
+from ansible.inventory.host import Host  # pylint: disable=ansible-bad-module-import  # for action plugins
+from ansible.vars.plugins import (  # pylint: disable=ansible-bad-module-import  # for action plugins
+    get_vars_from_inventory_sources,
+    get_vars_from_path,
+)
 
 STAGE = "task"
 """Of vars plugins: the one in which host_group_vars reads the folders beside inventory and playbook."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from ansible import constants
+from ansible import constants  # pylint: disable=ansible-bad-module-import  # for action plugins
 
 
 class Terminal(Protocol):

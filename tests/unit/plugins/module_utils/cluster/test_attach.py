@@ -149,7 +149,7 @@ async def test_cut_connection(client: ClusterClient, server: ApiServer) -> None:
         await stream.read()
     assert caught.value.interrupted
     with pytest.raises(Unreachable):
-        for _ in range(10):
+        for _attempt in range(10):
             await stream.write(b"more")
     await stream.close()
 

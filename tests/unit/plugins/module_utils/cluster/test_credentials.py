@@ -229,7 +229,7 @@ time.sleep(600)
         async with ClusterClient(connection, limits=Limits(login=4)):
             pass
     pid = int((tmp_path / "pid").read_text())
-    for _ in range(200):
+    for _look in range(200):
         if not _runs(pid):
             break
         await asyncio.sleep(0.02)

@@ -286,7 +286,7 @@ class ProxyServer:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         lines = head.split("\r\n")
         headers = {
-            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
+            name.lower(): value.strip() for name, _colon, value in (line.partition(":") for line in lines[1:])
         }
         self.asked.append((lines[0], headers.get("proxy-authorization")))
         writer.write(b"HTTP/1.1 " + self.answer + b"\r\n\r\n")

@@ -67,7 +67,7 @@ def test_one_owner_at_a_time(options: StoreOptions) -> None:
     store = JobStore.open(options)
     assert store.create(new_job()) == crowd.CLAIMED
     claims = together("claim", options)
-    assert sorted(lease for lease, _ in claims) == list(range(1, COUNT + 1))
+    assert sorted(lease for lease, _count in claims) == list(range(1, COUNT + 1))
     job = store.get(crowd.CLAIMED)
     assert job.lease == COUNT
     assert dict(claims)[COUNT] == crowd.BATCHES, "the last one was not disturbed"

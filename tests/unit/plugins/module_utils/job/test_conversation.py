@@ -21,6 +21,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation
 from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation, Terms
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.supervised import (
     SupervisedPod,
     scripted_worker,
@@ -157,7 +158,7 @@ async def scene(
         copying = asyncio.create_task(kubelet.copy())
         made = Scene(kubelet, payload, outage)
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with deadline(DEADLINE):
                 yield made
         finally:
             await made.conversation.close()

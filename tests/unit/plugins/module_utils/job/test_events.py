@@ -115,7 +115,7 @@ def test_endless_line_is_refused_before_it_fills_the_memory(monkeypatch: pytest.
     monkeypatch.setattr(events, "MAX_LINE", 1000)
     stream = RunnerStream()
     with pytest.raises(Failure, match="a line of more than 1000 bytes"):
-        for _ in range(20):
+        for _piece in range(20):
             stream.feed(b"x" * 100)
 
 

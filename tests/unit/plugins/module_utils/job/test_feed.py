@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.job import feed
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch, Event
 from ansible_collections.jobpods.controller.plugins.module_utils.job.feed import LauncherFeed
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 
 DEADLINE = 30
 
@@ -30,7 +31,7 @@ async def launcher() -> AsyncIterator[tuple[LauncherFeed, int]]:
     )
     made = LauncherFeed(asyncio.StreamWriter(transport, protocol, None, loop))
     try:
-        async with asyncio.timeout(DEADLINE):
+        async with deadline(DEADLINE):
             yield made, reading
     finally:
         await made.close()
