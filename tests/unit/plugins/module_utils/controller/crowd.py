@@ -80,14 +80,15 @@ def main(action: str, count: int, folder: Path) -> list[Any]:
     fork = multiprocessing.get_context("fork")  # so that they start together, not as fast as they can import
     options = store_options({"data_dir": str(folder)}, {}, folder)
     start, results = fork.Barrier(count), fork.SimpleQueue()
-    crowd = [fork.Process(target=_take_part, args=(action, options, start, results)) for _ in range(count)]
+    part = (action, options, start, results)
+    crowd = [fork.Process(target=_take_part, args=part) for _member in range(count)]
     for process in crowd:
         process.start()
     for process in crowd:
         process.join(DEADLINE)
     if [process.exitcode for process in crowd] != [0] * count:
         sys.exit("some of the processes failed")
-    return [results.get() for _ in crowd]
+    return [results.get() for _process in crowd]
 
 
 if __name__ == "__main__":

@@ -71,6 +71,8 @@ def test_one_owner_at_a_time(options: StoreOptions) -> None:
     job = store.get(crowd.CLAIMED)
     assert job.lease == COUNT
     assert dict(claims)[COUNT] == crowd.BATCHES, "the last one was not disturbed"
-    assert job.event_count == sum(counted for _, counted in claims), "each event was written by one owner"
+    assert job.event_count == sum(counted for _lease, counted in claims), (
+        "each event was written by one owner"
+    )
     assert [event["counter"] for event in store.events(job.id)] == list(range(1, job.event_count + 1))
     store.close()

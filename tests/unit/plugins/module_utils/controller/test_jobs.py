@@ -224,7 +224,7 @@ def test_heartbeat_tells_of_a_cancel(store: JobStore, options: StoreOptions) -> 
 
 def test_stale_jobs(store: JobStore, options: StoreOptions) -> None:
     now = time.time()
-    fresh, silent, unclaimed, ended = (store.create(new_job()) for _ in range(4))
+    fresh, silent, unclaimed, ended = (store.create(new_job()) for _job in range(4))
     for job_id in (fresh, silent):
         store.heartbeat(job_id, store.claim(job_id, "me"))
     set_columns(options, silent, heartbeat=now - 500)
@@ -285,7 +285,7 @@ def test_secret_that_another_key_sealed_is_an_error(
 
 
 def test_lists(store: JobStore) -> None:
-    ids = [store.create(new_job()) for _ in range(5)]
+    ids = [store.create(new_job()) for _job in range(5)]
     store.update(ids[3], store.claim(ids[3], "me"), status="running")
     assert [job.id for job in store.list()] == ids[::-1]
     assert [job.id for job in store.list(limit=2)] == [ids[4], ids[3]]
