@@ -32,9 +32,8 @@ exec /usr/sbin/sshd -D -e
 def start(kubeconfig: str, namespace: str, image: str, public_key: str) -> dict[str, Any]:
     """Starts the hosts, and waits until they take connections; returns an inventory."""
     core = _connect(kubeconfig)
-    core.create_namespace(
-        {"metadata": {"name": namespace, "labels": {"app.kubernetes.io/part-of": "jobpods-demo"}}}
-    )
+    labels = {"app.kubernetes.io/part-of": "jobpods-demo"}
+    core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=namespace, labels=labels)))
     _await_service_account(core, namespace)
     for name in NAMES:
         core.create_namespaced_pod(namespace, _manifest(name, image, public_key))
@@ -49,11 +48,13 @@ def start(kubeconfig: str, namespace: str, image: str, public_key: str) -> dict[
         for name in NAMES:
             pod = core.read_namespaced_pod(name, namespace)
             _refuse_failed(pod, image)
-            ready = any(
-                entry.type == "Ready" and entry.status == "True" for entry in pod.status.conditions or ()
-            )
-            if ready:
-                addresses[name] = pod.status.pod_ip
+            status = pod.status
+            if (
+                status
+                and status.pod_ip
+                and any(entry.type == "Ready" and entry.status == "True" for entry in status.conditions or ())
+            ):
+                addresses[name] = status.pod_ip
         time.sleep(0.2)
     hosts = {name: {"ansible_host": address} for name, address in addresses.items()}
     return {"web": {"hosts": hosts, "vars": {"ansible_python_interpreter": "/usr/bin/python3"}}}
@@ -72,7 +73,8 @@ def stop(kubeconfig: str, namespace: str) -> None:
 
 
 def _connect(kubeconfig: str) -> client.CoreV1Api:
-    return client.CoreV1Api(config.new_client_from_config(config_file=kubeconfig))
+    connection = config.new_client_from_config(config_file=kubeconfig)  # type: ignore[no-untyped-call]
+    return client.CoreV1Api(connection)
 
 
 def _await_service_account(core: client.CoreV1Api, namespace: str) -> None:
@@ -88,7 +90,8 @@ def _await_service_account(core: client.CoreV1Api, namespace: str) -> None:
         time.sleep(0.05)
 
 
-def _manifest(name: str, image: str, public_key: str) -> dict[str, Any]:
+def _manifest(name: str, image: str, public_key: str) -> Any:
+    """A pod as a mapping, which the client takes, too, though its types don't say so."""
     container = {
         "name": "sshd",
         "image": image,
