@@ -1,10 +1,11 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds the root file system of the job image: Debian with Python, SSH, git, ansible-core and ansible-runner.
+"""Builds the root file system of the job image: Debian with Python, SSH, git and Ansible.
 
-The image is for the demo and the tests; a job takes any image that has python3 and ansible-runner. Debian's part
-comes by mmdebstrap, Ansible's by pip into a virtual environment that the image's own Python makes.
+The image is for the demo and the tests; a job takes any image that has python3 and ansible-runner. Debian's
+part comes by mmdebstrap, ansible-core and ansible-runner by pip into a virtual environment that the image's
+own Python makes.
 """
 
 from __future__ import annotations
