@@ -11,11 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import ARGUMENTS
+from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import validated
 from ansible_collections.jobpods.controller.plugins.module_utils.job.display import JobDisplay
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import ENTRY, call
 from ansible_collections.jobpods.controller.plugins.module_utils.job.request import MainProcess, Request
@@ -38,7 +37,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         result: dict[str, Any] = super().run(tmp, task_vars)
         verb = str(self._task.action).rpartition(".")[2]
         try:
-            params = self.resolve(self._validated(verb), task_vars)
+            params = self.resolve(validated(verb, self._task.args), task_vars)
         except Failure as failure:
             named = self._task.args.get("name") or self._task.args.get("playbook") or ""
             return {**result, **refusal(failure, name=str(named), controller_node=socket.gethostname())}
@@ -58,17 +57,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         result.update(call(request, display.show))
         display.closing(result)
         return result
-
-    def _validated(self, verb: str) -> dict[str, Any]:
-        """The parameters by the module's spec; a wrong one gives the same result as any other failure."""
-        checked = ArgumentSpecValidator(ARGUMENTS[verb]).validate(dict(self._task.args))
-        words = list(checked.error_messages)
-        if checked.unsupported_parameters:
-            words[-1] = f"unknown option {words[-1]}"  # these come last, and begin with their names
-        if words:
-            sentences = (f"{text[0].upper()}{text[1:].rstrip('.')}." for text in words)
-            raise Failure("InvalidConfiguration", " ".join(sentences))
-        return {**self._task.args, **checked.validated_parameters}
 
     def resolve(self, params: dict[str, Any], task_vars: TaskVars) -> dict[str, Any]:
         """Replaces what only Ansible can know; nothing here."""

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import LIMITS
 
 Spec = dict[str, Any]
@@ -108,3 +111,24 @@ LAUNCHER: Spec = {"_launcher": {"type": "dict"}}
 def module_spec(name: str) -> Spec:
     """The whole argument spec of a module."""
     return {**ARGUMENTS[name], **LAUNCHER}
+
+
+def validated(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a module, by its argument spec.
+
+    Args:
+        name: the module's.
+        given: the task's arguments; what is null is not given.
+
+    Raises:
+        Failure: `InvalidConfiguration`, with a sentence for each wrong option.
+    """
+    known = {option: value for option, value in given.items() if value is not None}
+    checked = ArgumentSpecValidator(ARGUMENTS[name]).validate(known)
+    words = list(checked.error_messages)
+    if checked.unsupported_parameters:
+        words[-1] = f"unknown option {words[-1]}"  # these come last, and begin with their names
+    if words:
+        sentences = (f"{text[0].upper()}{text[1:].rstrip('.')}." for text in words)
+        raise Failure("InvalidConfiguration", " ".join(sentences))
+    return {**known, **checked.validated_parameters}

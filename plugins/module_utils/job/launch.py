@@ -31,7 +31,10 @@ LOST_DETACHED = 3600
 LIMITS = {"pod_pending_timeout": 7200, "image_pull_timeout": 120, "cluster_outage_timeout": 300}
 """Seconds, where neither the job nor its group says otherwise."""
 MAX_SECONDS = 30 * 24 * 3600
+MISSING = "does not exist"
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_HOST = re.compile(r"""[^\s{}"'/\\]+""")
+"""With ports, ranges like web[1:3] and addresses of any kind, but no piece of a document."""
 _LABELS = "lower-case letters, digits and -, at most 63 of them"
 
 
@@ -178,12 +181,20 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
 
 
 def _project(given: str, folder: Path) -> Path:
+    if not given.strip():
+        raise Failure("ProjectNotFound", "project is empty; give the folder of the playbook.")
     path = _path(given, folder)
-    if not path.is_dir():
-        why = "is not a folder" if path.exists() else "does not exist"
-        raise Failure("ProjectNotFound", f"project {given!r} {why} (looked at {path}).")
-    if not os.access(path, os.R_OK | os.X_OK):
-        raise Failure("ProjectNotFound", f"project {given!r} can't be read by this user (looked at {path}).")
+    if not os.path.isdir(path):
+        raise Failure(
+            "ProjectNotFound", f"project {given!r} {_trouble(path, 'a folder')} (looked at {path})."
+        )
+    try:
+        os.listdir(path)
+        os.stat(path / ".")
+    except OSError as exc:
+        raise Failure(
+            "ProjectNotFound", f"project {given!r} can't be read: {exc.strerror} (looked at {path})."
+        ) from exc
     return path
 
 
@@ -191,10 +202,12 @@ def _playbook(given: str, project: Path) -> str:
     name = os.path.normpath(given)
     if os.path.isabs(name) or name == ".." or name.startswith("../"):
         raise _invalid(f"playbook {given!r} must be a path within the project, for example site.yml.")
-    if not (project / name).is_file():
+    if not os.path.isfile(project / name):
         there = sorted(path.name for path in project.iterdir() if path.suffix in (".yml", ".yaml"))[:10]
         hint = f" It has {', '.join(there)}." if there else " It has no .yml files at its top."
         raise Failure("PlaybookNotFound", f"playbook {given!r} is not in the project {project}.{hint}")
+    if not (project / name).resolve().is_relative_to(project.resolve()):
+        raise Failure("PlaybookNotFound", f"playbook {given!r} is a link out of the project {project}.")
     return name
 
 
@@ -216,7 +229,7 @@ def _group(given: Mapping[str, Any], params: Mapping[str, Any]) -> Group:
 def _execution_environment(given: Mapping[str, Any] | None) -> ExecutionEnvironment | None:
     if given is None:
         return None
-    image = str(given["image"]).strip()
+    image = str(given["image"] or "").strip()
     if not image or any(char.isspace() for char in image):
         raise _invalid(
             f"execution_environment.image is {given['image']!r}; give a reference like quay.io/org/image:tag."
@@ -246,31 +259,51 @@ def read_inventory(given: object, folder: Path) -> InventorySource:
     """
     if isinstance(given, Mapping):
         return InventorySource("content", content=_inventory_mapping(given))
-    if isinstance(given, (list, tuple)):
-        given = ",".join(str(host) for host in given) + ","
+    if isinstance(given, (list, tuple)) and all(isinstance(host, str) for host in given):
+        given = ",".join(given) + ","
     if not isinstance(given, (str, os.PathLike)) or not str(given).strip():
         raise Failure(
             "InventoryInvalid",
             "inventory must be a path, a mapping, a list of hosts like web1,web2 or current.",
         )
     text = str(given).strip()
+    if "\n" in text:
+        # It is not shown: an inventory may have passwords in it.
+        raise Failure(
+            "InventoryInvalid",
+            "inventory is a text of several lines; give a path, a mapping (from text with the filter"
+            " from_yaml) or a list of hosts like web1,web2.",
+        )
     if "," in text:
-        hosts = [host.strip() for host in text.split(",") if host.strip()]
-        if not hosts:
-            raise Failure("InventoryInvalid", f"inventory {text!r} names no host.")
-        return InventorySource("content", content={"all": {"hosts": dict.fromkeys(hosts, {})}})
+        return InventorySource("content", content={"all": {"hosts": dict.fromkeys(_hosts(text), {})}})
     path = _path(text, folder)
-    if path.is_dir():
+    if os.path.isdir(path):
         return InventorySource("folder", str(path))
-    if path.is_file():
+    if os.path.isfile(path):
         return InventorySource("file", str(path))
-    if "/" in text:
-        raise Failure("InventoryInvalid", f"inventory {text!r} does not exist (looked at {path}).")
+    trouble = _trouble(path, "a file or folder")
+    if "/" in text or trouble != MISSING:
+        raise Failure("InventoryInvalid", f"inventory {text!r} {trouble} (looked at {path}).")
     raise Failure(
         "InventoryInvalid",
         f"inventory {text!r} is not a path (looked at {path});"
         f" a single host is written with a comma: '{text},'.",
     )
+
+
+def _hosts(text: str) -> list[str]:
+    """The hosts of a comma list."""
+    hosts = [host.strip() for host in text.split(",") if host.strip()]
+    if not hosts:
+        raise Failure("InventoryInvalid", f"inventory {text!r} names no host.")
+    for number, host in enumerate(hosts, 1):
+        if not _HOST.fullmatch(host):
+            raise Failure(
+                "InventoryInvalid",
+                f"inventory has a comma, so it is a list of hosts, but its item {number} is no host name;"
+                " give hosts like web1,web2, a mapping, or a path without a comma.",
+            )
+    return hosts
 
 
 def _inventory_mapping(given: Mapping[Any, Any]) -> dict[str, Any]:
@@ -303,7 +336,20 @@ def _inventory_mapping(given: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _path(given: str, folder: Path) -> Path:
-    return folder / Path(given).expanduser()
+    return folder / os.path.expanduser(given)
+
+
+def _trouble(path: Path, wanted: str) -> str:
+    """Why a path is not what is wanted, as the end of a sentence."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return MISSING
+    except OSError as exc:
+        return f"can't be read: {exc.strerror}"
+    except ValueError:
+        return "is no path"  # it has a null character
+    return f"is not {wanted}"
 
 
 def _tags(name: str, params: Mapping[str, Any]) -> tuple[str, ...]:
@@ -315,7 +361,7 @@ def _tags(name: str, params: Mapping[str, Any]) -> tuple[str, ...]:
 def _number(name: str, value: int, least: int, most: int) -> int:
     if not least <= value <= most:
         raise _invalid(f"{name} is {value}; it must be from {least} to {most}.")
-    return value
+    return int(value)
 
 
 def _invalid(message: str) -> Failure:

@@ -90,7 +90,7 @@ def _talk(process: subprocess.Popen[bytes], request: Request, show: Show) -> dic
     if process.stdin is None or process.stdout is None:
         return None
     try:
-        process.stdin.write(json.dumps(request.as_message()).encode("ascii") + b"\n")
+        process.stdin.write(json.dumps(request.as_message(), default=_plain).encode("ascii") + b"\n")
         process.stdin.flush()
     except BrokenPipeError:
         pass  # it says why in its messages, or on standard error
@@ -103,6 +103,11 @@ def _talk(process: subprocess.Popen[bytes], request: Request, show: Show) -> dic
             return refusal(_missing(message["library"]))
         show(message)
     return None
+
+
+def _plain(value: object) -> object:
+    """What YAML and Ansible know and JSON does not: dates, sets and vaulted text, which is decrypted."""
+    return sorted(value, key=str) if isinstance(value, (set, frozenset)) else str(value)
 
 
 def _missing(library: str) -> Failure:

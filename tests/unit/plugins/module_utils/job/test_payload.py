@@ -39,7 +39,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.payload imp
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.launching import launched
 
 DEADLINE = 120
-NOBODY = 65534
 
 
 def play(*tasks: dict[str, Any], **fields: Any) -> str:
@@ -167,21 +166,6 @@ def tree(folder: Path) -> dict[str, tuple[str, int, bytes | str]]:
         else:
             found[name] = ("file", mode, path.read_bytes())
     return found
-
-
-@pytest.fixture
-def unprivileged(tmp_path: Path) -> Iterator[Path]:
-    """A folder in which file modes count, for root, too."""
-    if os.geteuid():
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory() as name:
-        os.chown(name, NOBODY, -1)
-        os.seteuid(NOBODY)
-        try:
-            yield Path(name)
-        finally:
-            os.seteuid(0)
 
 
 # --- the run -----
