@@ -27,7 +27,8 @@ INPUTS = {
     "vault": ("vault_password", "vault_id"),
 }
 _KEY = re.compile(
-    r"-----BEGIN (?P<kind>[A-Z0-9 ]*)PRIVATE KEY-----.+-----END (?P=kind)PRIVATE KEY-----", re.DOTALL
+    r"-----BEGIN (?P<kind>[A-Z0-9 ]*)PRIVATE KEY-----(?P<lines>.+)-----END (?P=kind)PRIVATE KEY-----",
+    re.DOTALL,
 )
 
 
@@ -124,8 +125,13 @@ def _machine(inputs: dict[str, str], where: str) -> MachineCredential:
         match = _KEY.match(key)
         if match is None:
             raise _invalid(
-                f"{where}.inputs.ssh_key_data is not a private key:"
-                " it must begin with -----BEGIN ... PRIVATE KEY-----"
+                f"{where}.inputs.ssh_key_data is not a private key: it must begin with"
+                " -----BEGIN ... PRIVATE KEY----- and end with -----END ... PRIVATE KEY-----."
+            )
+        if not match["lines"].startswith("\n"):
+            raise _invalid(
+                f"{where}.inputs.ssh_key_data is a private key whose line breaks are lost; in YAML, write it"
+                " as a block with |."
             )
         locked = "ENCRYPTED" in match["kind"] or "Proc-Type: 4,ENCRYPTED" in key or _locked_openssh(key)
         if locked and not inputs.get("ssh_key_unlock"):
