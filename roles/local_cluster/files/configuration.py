@@ -92,6 +92,8 @@ root = "/var/lib/containerd"
 state = "/run/containerd"
 [grpc]
 address = {json.dumps(str(names.run / "containerd.sock"))}
+[plugins."io.containerd.internal.v1.opt"]
+path = "/var/lib/containerd/opt"
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "{PAUSE_IMAGE}"
 restrict_oom_score_adj = true

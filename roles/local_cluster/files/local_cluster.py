@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import http.client
 import io
 import ipaddress
@@ -58,6 +57,7 @@ from machine import (
     iptables,
     iptables_quietly,
     name_servers,
+    only_one,
     quiet,
     remove_mounts,
     run,
@@ -139,9 +139,12 @@ def main() -> int:
                     getattr(cluster, f"{chosen.verb}_component")(chosen.component)
                 else:
                     getattr(cluster, chosen.verb)()
-    except ClusterError as exc:
+    except (ClusterError, OSError) as exc:
         print(f"local_cluster: {exc}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("local_cluster: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 
@@ -161,20 +164,11 @@ class Cluster:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """One call at a time changes the cluster; the others wait."""
-        self.root.mkdir(parents=True, exist_ok=True)
         lock = self.root / "lock"
-        while True:
-            with lock.open("w", encoding="ascii") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    say("waiting for another call to end")
-                    fcntl.flock(file, fcntl.LOCK_EX)
-                if not lock.exists() or not os.path.samestat(os.fstat(file.fileno()), lock.stat()):
-                    self.root.mkdir(parents=True, exist_ok=True)
-                    continue  # the one before removed the cluster, and the lock with it
-                yield
-                return
+        if self.root.exists() and any(self.root.iterdir()) and not lock.is_file():
+            raise ClusterError(f"{self.root} is not the folder of a local cluster, and not empty either")
+        with only_one(lock):
+            yield
 
     # Up and down
 
@@ -186,11 +180,10 @@ class Cluster:
         code = sorted(Path(__file__).parent.glob("*.py"))
         stamp = digest(built.encode(), *(path.read_bytes() for path in code))
         settings = self._settings()
-        if settings is not None and settings.stamp == stamp and not self._ended() and self._answers(settings):
+        if settings is not None and settings.stamp == stamp and self._stands(settings):
             return
-        self.down()
+        self._clear()
         began = time.monotonic()
-        self.root.mkdir(parents=True, exist_ok=True)
         api_port, kubelet_port = free_ports(self.names.key, 2)
         settings = Settings(free_subnet(self.names.key), api_port, kubelet_port, stamp)
         for folder in FOLDERS:
@@ -206,6 +199,9 @@ class Cluster:
         except ClusterError as exc:
             self._kill_all()
             raise ClusterError(f"{exc}\nlogs: {self.root / 'log'}") from exc
+        except BaseException:  # interrupted, or the disk is full
+            self._kill_all()
+            raise
         # Written last: a cluster that came up halfway is started anew.
         write(self.root / "settings.json", json.dumps(asdict(settings)))
         took = time.monotonic() - began
@@ -213,20 +209,31 @@ class Cluster:
 
     def down(self) -> None:
         """Removes the cluster, in whatever state it is, and nothing that isn't its own."""
+        made = [self.names.run, *(self.root / name for name in MADE)]
+        was_there = any(path.exists() for path in made)
+        self._clear()
+        if was_there:
+            say(f"removed the cluster in {self.root}")
+        if [path.name for path in self.root.iterdir()] == ["lock"]:
+            (self.root / "lock").unlink()
+            self.root.rmdir()
+
+    def _clear(self) -> None:
+        """Removes everything but the lock."""
         self._kill_all()
         remove_mounts([self.root, self.names.run])
         self._remove_cgroups()
         self._remove_network()
         shutil.rmtree(self.names.run, ignore_errors=True)
         for name in MADE:
-            path = self.root / name
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        if [path.name for path in self.root.iterdir()] == ["lock"]:
-            (self.root / "lock").unlink()
-            self.root.rmdir()
+            for path in (self.root / name, self.root / f"{name}.new"):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+
+    def _stands(self, settings: Settings) -> bool:
+        return not self._ended() and self._network_is_made(settings) and self._answers(settings)
 
     def status(self) -> int:
         """Prints what runs; returns 0 where the cluster is ready."""
@@ -305,7 +312,10 @@ class Cluster:
         if program is None:
             raise ClusterError(f"there is no {command[0]}; install the Debian packages: {' '.join(PACKAGES)}")
         environ = {"PATH": PATH, "HOME": str(self.root), "LANG": "C.UTF-8"}
-        environ.update({key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")})
+        if name == "containerd":  # it alone goes to the world, for images
+            environ.update(
+                {key: value for key, value in os.environ.items() if key.lower().endswith("_proxy")}
+            )
         with (self.root / "log" / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [program, *command[1:]],
@@ -349,9 +359,10 @@ class Cluster:
         def none_left() -> bool:
             left = False
             for hierarchy in hierarchies():
-                for path in (hierarchy / self.names.cgroup).rglob("cgroup.procs"):
+                # os.walk takes it well that cgroups vanish meanwhile.
+                for folder, _folders, _files in os.walk(hierarchy / self.names.cgroup):
                     with contextlib.suppress(OSError):
-                        for pid in path.read_text(encoding="ascii").split():
+                        for pid in Path(folder, "cgroup.procs").read_text(encoding="ascii").split():
                             left = True
                             with contextlib.suppress(ProcessLookupError):
                                 os.kill(int(pid), signal.SIGKILL)
@@ -369,10 +380,9 @@ class Cluster:
             left = False
             for hierarchy in hierarchies():
                 top = hierarchy / self.names.cgroup
-                for path in sorted([top, *top.rglob("*")], reverse=True):
-                    if path.is_dir():
-                        with contextlib.suppress(OSError):  # a process in it has not gone yet
-                            path.rmdir()
+                for folder, _folders, _files in os.walk(top, topdown=False):
+                    with contextlib.suppress(OSError):  # a process in it has not gone yet
+                        Path(folder).rmdir()
                 left = left or top.exists()
             return not left
 
@@ -394,6 +404,14 @@ class Cluster:
         run(["ip", "address", "add", f"{settings.node_address}/{length}", "dev", self.names.bridge])
         run(["ip", "link", "set", self.names.bridge, "up"])
 
+    def _network_is_made(self, settings: Settings) -> bool:
+        """Whether nobody has removed a rule or the bridge, as a restart of the machine's firewall would."""
+        return Path("/sys/class/net", self.names.bridge).exists() and all(
+            iptables_quietly(table, "-C", parent, "-j", self.names.chain(parent))
+            and all(iptables_quietly(table, "-C", self.names.chain(parent), *rule) for rule in rules)
+            for table, parent, rules in firewall(self.names, settings)
+        )
+
     def _remove_network(self) -> None:
         if shutil.which("iptables", path=PATH):
             for table, parent in CHAINS:
@@ -403,8 +421,11 @@ class Cluster:
                         pass
                     iptables(table, "-F", chain)
                     iptables(table, "-X", chain)
-        if Path("/sys/class/net", self.names.bridge).exists():
-            run(["ip", "link", "delete", self.names.bridge])
+        bridge = Path("/sys/class/net", self.names.bridge)
+        if bridge.exists():
+            for port in (bridge / "brif").iterdir():
+                quiet(["ip", "link", "delete", port.name])  # the kernel may be about to, as its pod has gone
+            run(["ip", "link", "delete", bridge.name])
 
     # Files
 
@@ -433,8 +454,9 @@ class Cluster:
         began = time.monotonic()
         with rootfs.open("rb") as layer:
             image = Image(name, layer)
-            listed = run([*self._ctr(), "images", "list", f"name=={name}"])
-            if image.digest in listed:
+            # One line per image; the last word says whether it was unpacked, which comes last when one is loaded.
+            listed = run([*self._ctr(), "images", "check", f"name=={name}"]).splitlines()
+            if any(image.digest in line and line.split()[-1] == "true" for line in listed):
                 return
             say(f"loading {name} ({rootfs.stat().st_size / 1e6:.0f} MB)")
             self._import(name, image)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import ipaddress
 import json
@@ -16,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 PACKAGES = (
@@ -80,27 +81,42 @@ def name_servers() -> str:
     own, behind = Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")
     text = own.read_text(encoding="utf-8") if own.exists() else ""
     servers = re.findall(r"^nameserver\s+(\S+)", text, re.MULTILINE)
-    if behind.exists() and all(server.startswith("127.") for server in servers):
+    if behind.exists() and all(server.startswith("127.") or server == "::1" for server in servers):
         return behind.read_text(encoding="utf-8")
     return text
 
 
 def install_packages(packages: Sequence[str]) -> None:
     """Installs the Debian packages that are missing."""
+    if shutil.which("dpkg-query") is None or shutil.which("apt-get") is None:
+        raise ClusterError(f"this is no Debian, which has these packages: {' '.join(packages)}")
     asked = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *packages]
     shown = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
     installed = {line.split()[0] for line in shown.splitlines() if line.endswith(" installed")}
     missing = [name for name in packages if name not in installed]
     if not missing:
         return
-    if shutil.which("apt-get") is None:
-        raise ClusterError(
-            f"this is no Debian; install by other means what these packages have: {' '.join(missing)}"
-        )
     say(f"installing {' '.join(missing)}")
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "update", "-q"], environ=environ)
     run(["apt-get", "install", "-q", "-y", "--no-install-recommends", *missing], environ=environ)
+
+
+@contextlib.contextmanager
+def only_one(lock: Path) -> Iterator[None]:
+    """Lets one call at a time in; the others wait. The lock's folder may come and go."""
+    while True:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("w", encoding="ascii") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say("waiting for another call to end")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            # Who had it before may have removed the folder, and the lock with it.
+            if lock.exists() and os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+                yield
+                return
 
 
 def hierarchies() -> list[Path]:

@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from machine import ClusterError, digest, run, say
+from machine import ClusterError, digest, only_one, run, say
 
 VERSION = "1.34.4"
 """Kubernetes' version; go.mod has the same."""
@@ -47,11 +47,15 @@ class Programs:
         Returns:
             Whether anything was built.
         """
-        stamp = sources_stamp()
-        if self.stamp() == stamp:
+        if self.stamp() == sources_stamp():
             return False
-        go = find_go()
-        self.kubenode.parent.mkdir(parents=True, exist_ok=True)
+        with only_one(self.kubenode.with_name("lock")):
+            if self.stamp() == sources_stamp():
+                return False
+            self._build(find_go())
+            return True
+
+    def _build(self, go: str) -> None:
         version = "k8s.io/component-base/version"
         major, minor, _patch = VERSION.split(".")
         flags = [
@@ -63,11 +67,11 @@ class Programs:
             f"-X {version}.gitTreeState=clean",
             f"-X k8s.io/client-go/pkg/version.gitVersion=v{VERSION}",
         ]
+        stamp = sources_stamp()
         self._stamp_file.unlink(missing_ok=True)
         for package, target in ((".", self.kubenode), ("./pause", self.pause)):
             go_build(go, package, target, " ".join(flags))
         self._stamp_file.write_text(stamp, encoding="ascii")
-        return True
 
     def stamp(self) -> str:
         """Says which sources they were built from; nothing where one is missing or half-built."""
