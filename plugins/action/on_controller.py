@@ -15,12 +15,17 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import validated
-from ansible_collections.jobpods.controller.plugins.module_utils.job.display import JobDisplay
+from ansible_collections.jobpods.controller.plugins.module_utils.job.display import (
+    JobDisplay,
+    show_lines_at_once,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import ENTRY, call
 from ansible_collections.jobpods.controller.plugins.module_utils.job.request import MainProcess, Request
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
 
 TaskVars = dict[str, Any]
+
+show_lines_at_once()  # here, because Ansible's main process, which does the writing, only loads this file
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +16,12 @@ from uuid import uuid4
 
 import pytest
 from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller
+from ansible_collections.jobpods.controller.tests.integration.registry import running_registry
 from kubernetes import client, config
 
 IMAGE = "localhost/jobpods-job:latest"
+LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}
+"""Variables of a host that is the pod itself."""
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +31,43 @@ def kubeconfig() -> Path:
     if not path:
         pytest.fail("JOBPODS_TEST_KUBECONFIG is not set; run the tests with: make test")
     return Path(path).resolve()
+
+
+class LocalCluster:
+    """The test cluster's own program, for what can't be done through its API."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run(self, *arguments: str) -> str:
+        """Runs one of its verbs; returns what it printed."""
+        places = ["--root", str(self.root), "--cache", str(self.root.parent / "cache" / "cluster")]
+        program = Path(__file__).parents[2] / "roles/local_cluster/files/local_cluster.py"
+        command = [sys.executable, str(program), *places, *arguments]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+
+@pytest.fixture(scope="session")
+def local_cluster(kubeconfig: Path) -> LocalCluster:
+    """The program that runs the test cluster."""
+    return LocalCluster(kubeconfig.parent)
+
+
+@pytest.fixture(scope="session")
+def local(kubeconfig: Path) -> Path:
+    """The folder of all that was made for the tests; `cache` in it is kept from run to run."""
+    return kubeconfig.parents[1]
+
+
+@pytest.fixture(scope="session")
+def registry(local: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an empty container registry."""
+    with running_registry(local / "cache" / "debian", tmp_path_factory.mktemp("registry")) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +103,20 @@ def group(kubeconfig: Path, namespace: str) -> dict[str, Any]:
         "kubeconfig": str(kubeconfig),
         "namespace": namespace,
         "execution_environment": {"image": IMAGE, "pull": "missing"},
+    }
+
+
+@pytest.fixture
+def job(controller: Controller, group: dict[str, Any]) -> dict[str, Any]:
+    """The options of a job that greets from its pod; tests replace what they are about."""
+    project = controller.project(
+        site=[{"name": "Greet", "ansible.builtin.debug": {"msg": "hello from the pod"}}]
+    )
+    return {
+        "container_group": group,
+        "project": str(project),
+        "playbook": "site.yml",
+        "inventory": {"all": {"hosts": {"here": LOCAL}}},
     }
 
 

@@ -9,7 +9,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,44 @@ class Played:
         """The one registered result of the one host."""
         ((only,),) = self.results.values()
         return only
+
+
+class Running:
+    """A run of ansible-playbook that goes on while the test does something.
+
+    Attributes:
+        process: the main process of ansible-playbook.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], terminal: Path, results: Path) -> None:
+        self.process = process
+        self._terminal = terminal
+        self._results = results
+
+    @property
+    def terminal(self) -> str:
+        """What it has printed so far."""
+        return self._terminal.read_text(encoding="utf-8", errors="replace")
+
+    def await_text(self, text: str) -> None:
+        """Waits until it has printed a text."""
+        until(lambda: text in self.terminal or self.process.poll() is not None, f"{text!r} on the terminal")
+        assert text in self.terminal, self.terminal
+
+    def result(self) -> dict[str, Any]:
+        """Waits for its end; returns what the one task of the one host registered."""
+        self.process.wait(DEADLINE)
+        (path,) = self._results.glob("*.json")
+        ((only,),) = [json.loads(path.read_text(encoding="utf-8"))]
+        return dict(only)
+
+
+def until(done: Callable[[], bool], what: str, limit: float = DEADLINE) -> None:
+    """Waits for a condition; the limit is only a net against a hang."""
+    deadline = time.monotonic() + limit
+    while not done():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.05)
 
 
 class Controller:
@@ -133,10 +173,55 @@ class Controller:
         return Played(done.returncode, terminal, results)
 
     def verb(
-        self, name: str, *arguments: str, environ: Mapping[str, str] | None = None, **options: Any
+        self, module: str, /, *arguments: str, environ: Mapping[str, str] | None = None, **options: Any
     ) -> dict[str, Any]:
         """Calls one module of the collection; returns its result, also when it failed."""
-        return self.play([{f"jobpods.controller.{name}": options}], *arguments, environ=environ).result
+        return self.play([{f"jobpods.controller.{module}": options}], *arguments, environ=environ).result
+
+    @contextmanager
+    def started(
+        self,
+        job: Options,
+        *arguments: str,
+        task: Options | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Iterator[Running]:
+        """Starts a playbook with a job in a session of its own; ends it with the block at the latest."""
+        command = self.command([{"jobpods.controller.container_group_job": job, **(task or {})}], *arguments)
+        terminal = self.folder / "terminal"
+        with terminal.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env={**self.environ, **(environ or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            yield Running(process, terminal, self.folder / "results")
+        finally:
+            process.terminate()
+            process.wait(DEADLINE)
+
+    def vault(self, *arguments: str) -> None:
+        """Runs ansible-vault."""
+        command = [str(BIN / "ansible-vault"), *arguments]
+        subprocess.run(command, cwd=self.folder, env=self.environ, check=True, capture_output=True)
+
+    def process_lines(self) -> list[str]:
+        """The command lines and environments of the processes that use this machine's store."""
+        own = f"JOBPODS_DATA_DIR={self.store}".encode()
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                environ, line = (process / "environ").read_bytes(), (process / "cmdline").read_bytes()
+            except OSError:  # it has ended
+                continue
+            if own in environ.split(b"\0"):
+                found.append((line + environ).decode(errors="replace"))
+        return found
 
     def project(self, name: str = "project", **playbooks: Sequence[Options] | str) -> Path:
         """Makes a project folder with playbooks; a list is a play's tasks on all hosts."""

@@ -79,7 +79,8 @@ def load_ca(context: ssl.SSLContext, ca_text: str) -> None:
     except (ssl.SSLError, ValueError, UnicodeError) as error:
         raise Failure(
             "TLSVerification",
-            f"The CA certificate of the connection is not readable as PEM text: {_words(error)}.",
+            "The CA certificate of the connection (ssl_ca_cert, or the kubeconfig's certificate-authority)"
+            f" is not readable as PEM text: {_words(error)}.",
             hint="Give the cluster's CA as a file or text that begins with -----BEGIN CERTIFICATE-----.",
             traceback=_words(error),
         ) from error

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -21,6 +22,17 @@ class Terminal(Protocol):
 
     def warning(self, msg: str) -> None:
         """Shows a warning, marked as one."""
+
+
+def show_lines_at_once() -> None:
+    """Makes this process write each line when it is complete, also where its output is no terminal.
+
+    Ansible leaves that to Python, which holds 8 KiB back from a file or a pipe: in the log of a CI system, a job
+    would be seen only when it has ended.
+    """
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(line_buffering=True)
 
 
 def event_color(name: str, changed: bool) -> str | None:

@@ -28,6 +28,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.progress im
 
 START_TROUBLE_LIMIT = 60.0
 """Seconds for which the kubelet may try again to start a container whose configuration or runtime refuses."""
+SILENCE_LIMIT = 120.0
+"""Seconds that a running worker container may take until the supervisor in it answers."""
 SLOW_START = 1.5
 """Seconds after its scheduling from which on the events of a pod that doesn't run are worth a request."""
 EVENTS_INTERVAL = 15.0
@@ -95,6 +97,7 @@ class PodWatch:
         self._told: set[str] = set()
         self._events: list[dict[str, Any]] = []
         self._scheduled_at: float | None = None
+        self._running_since: float | None = None
 
     async def run(self) -> None:
         """Watches, until it is cancelled."""
@@ -134,6 +137,7 @@ class PodWatch:
                 await asyncio.sleep(WATCH_BACKOFF[min(tries, len(WATCH_BACKOFF) - 1)])
                 tries += 1
                 version = ""
+                self._running_since = None
             except Failure as failure:
                 self._lose(failure)
                 return
@@ -164,6 +168,7 @@ class PodWatch:
             self._scheduled_at = self._scheduled_at or time.monotonic()
             self._tell("scheduled", f"scheduled on node {state.node}")
         if state.container == "running":
+            self._running_since = self._running_since or time.monotonic()
             self._tell("running", "running")
         trouble = final_trouble(state)
         if trouble is not None:
@@ -195,6 +200,8 @@ class PodWatch:
                 await self._read_events()
                 self._tell_pulling()
             self._check_trouble(now)
+            if self._running_since is not None and now - self._running_since >= SILENCE_LIMIT:
+                self._lose(silence(f"for {SILENCE_LIMIT:.0f} s"))
             waited = now - self._since
             if waited >= self._limits.pod_pending:
                 self._lose(await self._pending_too_long(waited))
@@ -226,6 +233,8 @@ class PodWatch:
 
     async def _pending_too_long(self, waited: float) -> Failure:
         await self._read_events()
+        if self.state.container == "running":
+            return silence(f"before pod_pending_timeout ({self._limits.pod_pending:.0f} s)")
         text = f" This lasted longer than pod_pending_timeout ({self._limits.pod_pending:.0f} s)."
         trouble = lasting_trouble(self.state) or event_trouble(self.state, self._events)
         if trouble is not None:
@@ -246,3 +255,12 @@ class PodWatch:
                 self._tell(
                     "pulling", str(event.get("message") or "pulling the image").replace("Pulling", "pulling")
                 )
+
+
+def silence(how_long: str) -> Failure:
+    """The failure of a worker container that runs, but not our supervisor, as far as anybody can tell."""
+    return Failure(
+        "RunnerMissing",
+        f"The worker container runs, but the job's supervisor in it did not answer {how_long}. The image's"
+        " entrypoint must run the command that it is given, as those of execution environments do.",
+    )

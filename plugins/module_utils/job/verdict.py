@@ -42,7 +42,7 @@ def verdict(ended: Ended, summary: Summary, timeout: int) -> Failure | None:
     if ended.cause == "cancel":
         return Failure("PodDeleted", "The pod was asked to stop by somebody else.", traceback=ended.stderr)
     if ended.cause == "runner_missing":
-        return Failure("RunnerMissing", f"{_sentence(ended.message)}", traceback=ended.stderr)
+        return Failure("RunnerMissing", _sentence(ended.message), traceback=ended.stderr)
     if ended.cause == "controller_lost":
         return Failure(
             "ControllerLost", "The pod heard nothing from its controller for too long, and stopped the run."
@@ -106,4 +106,4 @@ def _error_line(said: str) -> str:
 
 def _sentence(words: str) -> str:
     text = words.strip() or "the supervisor gave no reason"
-    return text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    return text + ("" if text.endswith(".") else ".")
