@@ -454,7 +454,7 @@ class Cluster:
         began = time.monotonic()
         with rootfs.open("rb") as layer:
             image = Image(name, layer)
-            # One line per image; the last word says whether it was unpacked, which comes last when one is loaded.
+            # The last word of an image's line says whether it was unpacked, the last step of loading it.
             listed = run([*self._ctr(), "images", "check", f"name=={name}"]).splitlines()
             if any(image.digest in line and line.split()[-1] == "true" for line in listed):
                 return
