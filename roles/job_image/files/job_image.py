@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -50,7 +51,6 @@ PLATFORMS = {
         "manylinux_2_17_aarch64",
     ),
 }
-NEEDED = ("mmdebstrap",)
 
 
 class ImageError(Exception):
@@ -65,9 +65,12 @@ def main() -> int:
     )
     try:
         build(parser.parse_args().target.absolute())
-    except ImageError as exc:
+    except (ImageError, OSError) as exc:
         print(f"job_image: {exc}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("job_image: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 
@@ -143,9 +146,14 @@ def write_hook(path: Path, wheels: Path) -> None:
 def run(command: list[str]) -> None:
     """Runs a program, whose words go to the terminal."""
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_NO", "PYTHON"))}
-    done = subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, check=False)
-    if done.returncode != 0:
-        raise ImageError(f"{' '.join(command[:3])} ended with {done.returncode}, see above")
+    with subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL) as process:
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            process.wait()  # it was interrupted too, and removes what it has made
+            raise
+    if process.returncode != 0:
+        raise ImageError(f"{' '.join(command[:3])} ended with {process.returncode}, see above")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ PACKAGES = (
     "runc",
     "util-linux",
 )
+RESOLV_CONF = Path("/etc/resolv.conf")
+SYSTEMD_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
 CGROUPS = Path("/sys/fs/cgroup")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -73,12 +75,11 @@ def free_ports(key: str, count: int) -> tuple[int, ...]:
     raise ClusterError(f"no free port from {first} to {first + 999}")
 
 
-def name_servers() -> str:
+def name_servers(own: Path = RESOLV_CONF, behind: Path = SYSTEMD_RESOLV_CONF) -> str:
     """The resolv.conf for pods.
 
     It is this machine's own, or what is behind it where that leads to a resolver on a loopback address.
     """
-    own, behind = Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")
     text = own.read_text(encoding="utf-8") if own.exists() else ""
     servers = re.findall(r"^nameserver\s+(\S+)", text, re.MULTILINE)
     if behind.exists() and all(server.startswith("127.") or server == "::1" for server in servers):

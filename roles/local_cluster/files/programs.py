@@ -98,7 +98,7 @@ def find_go() -> str:
             continue
         environ = {**os.environ, "GOTOOLCHAIN": "local"}
         version = run([go, "env", "GOVERSION"], environ=environ, cwd=Path("/")).strip()
-        numbers = re.match(r"go(\d+)\.(\d+)", version)
+        numbers = re.search(r"go(\d+)\.(\d+)", version)
         if numbers is not None and (int(numbers[1]), int(numbers[2])) >= OLDEST_GO:
             return go
         found.append(f"{go} is {version}")
