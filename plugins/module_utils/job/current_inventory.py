@@ -1,22 +1,45 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The calling play's inventory as a YAML inventory: hosts, groups, and their variables as written."""
+"""The inventory of the calling play as a YAML inventory: hosts, groups, and their variables as written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible.inventory.group import Group  # pylint: disable=ansible-bad-module-import  # for action plugins
-from ansible.inventory.host import Host  # pylint: disable=ansible-bad-module-import  # for action plugins
-from ansible.vars.plugins import (  # pylint: disable=ansible-bad-module-import  # for action plugins
-    get_vars_from_inventory_sources,
-    get_vars_from_path,
-)
+from ansible import constants
+from ansible.errors import AnsibleError
+from ansible.inventory.group import Group
+from ansible.inventory.helpers import sort_groups
+from ansible.inventory.host import Host
+from ansible.utils.vars import combine_vars
+from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+
+try:
+    from ansible.template import is_trusted_as_template
+except ImportError:  # ansible-core before 2.19 marks the others instead
+    from ansible.utils.unsafe_proxy import AnsibleUnsafe
+
+    def is_trusted_as_template(value: object) -> bool:
+        """Whether a text is a template of the user's, and not data."""
+        return not isinstance(value, AnsibleUnsafe)
+
 
 STAGE = "task"
 """Of vars plugins: the one in which host_group_vars reads the folders beside inventory and playbook."""
+PRIORITY = "ansible_group_priority"
+INTERNAL = frozenset(
+    ("inventory_file", "inventory_dir", "inventory_hostname", "inventory_hostname_short", "group_names")
+)
+"""What Ansible itself sets for each host, and will set again in the pod."""
+UNSAFE = "__ansible_unsafe"
+"""Ansible's mark in JSON for a text that is no template, whatever stands in it."""
+_TEMPLATE = re.compile(r"\{[{%#]")
+
+Variables = dict[str, Any]
 
 
 def current_inventory(hostvars: Any, loader: Any) -> dict[str, Any]:
@@ -32,39 +55,138 @@ def current_inventory(hostvars: Any, loader: Any) -> dict[str, Any]:
 
     Returns:
         A mapping as the `yaml` inventory plugin reads it.
+
+    Raises:
+        Failure: `InventoryInvalid`, where a vaulted value can't be decrypted.
     """
-    inventory = hostvars._inventory
-    sources = list(getattr(inventory, "_sources", ()) or ())
-    folder = loader.get_basedir()
+    return _Reader(hostvars._inventory, loader).read()
 
-    def variables(entity: Group | Host) -> dict[str, Any]:
-        # The order is Ansible's own: the inventory file, the folders beside it, those beside the playbook.
-        found = dict(entity.vars)
-        found.update(get_vars_from_inventory_sources(loader, sources, [entity], STAGE))
-        found.update(get_vars_from_path(loader, folder, [entity], STAGE))
-        return {str(name): plain(value) for name, value in found.items() if name not in INTERNAL}
 
-    groups = {}
-    for name, group in inventory.groups.items():
-        groups[str(name)] = {
-            "hosts": {} if name == "all" else {str(host.name): {} for host in group.hosts},
-            "children": {} if name == "all" else {str(child.name): {} for child in group.child_groups},
-            "vars": variables(group),
+class _Reader:
+    """Reads an inventory so that each host has the same variables again where it is read from one file.
+
+    Ansible ranks variables by where they are written before it ranks groups: those of group_vars/all win over
+    those of any group in an inventory file. One file knows only ranks of groups, so what would come out
+    differently becomes a variable of the host.
+    """
+
+    def __init__(self, inventory: Any, loader: Any) -> None:
+        self._inventory = inventory
+        self._loader = loader
+        self._sources = list(getattr(inventory, "_sources", ()) or ())
+        self._groups: dict[str, Variables] = {}
+        self._told: set[str] = set()
+        self._seen: set[str] = set()
+        self._inherited: dict[tuple[str, ...], tuple[Variables, Variables]] = {}
+
+    def read(self) -> dict[str, Any]:
+        groups = self._inventory.groups
+        for name, group in groups.items():
+            self._groups[name] = self._group_variables(group)
+        top = self._group(groups["all"])
+        # All of them are below `all`, but for what a play adds before Ansible has tidied up.
+        for name in [name for name in groups if name not in self._told]:
+            top["children"][str(name)] = self._group(groups[name])
+        left = [host for host in self._inventory.hosts.values() if host.name not in self._seen]
+        top["hosts"].update(self._hosts(left))
+        return {"all": top}
+
+    def _group(self, group: Group) -> dict[str, Any]:
+        """A group with all that is in it, in its order; once for each, since it may be in several others."""
+        if group.name in self._told:
+            return {}
+        self._told.add(group.name)
+        variables = self._groups[group.name]
+        return {
+            "hosts": self._hosts(group.hosts),
+            "children": {str(child.name): self._group(child) for child in group.child_groups},
+            "vars": {**variables, PRIORITY: int(group.priority)} if group.priority != 1 else variables,
         }
-    everybody = groups.pop("all", {"hosts": {}, "children": {}, "vars": {}})
-    everybody["hosts"] = {str(name): variables(host) for name, host in inventory.hosts.items()}
-    everybody["children"] = groups
-    return {"all": everybody}
+
+    def _hosts(self, hosts: Iterable[Host]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for host in hosts:
+            if host.name not in self._seen:
+                found[str(host.name)] = self._host_variables(host)
+                self._seen.add(host.name)
+            else:
+                found.setdefault(str(host.name), {})
+        return found
+
+    def _beside_inventory(self, entities: list[Group | Host]) -> Variables:
+        return dict(get_vars_from_inventory_sources(self._loader, self._sources, entities, STAGE))
+
+    def _beside_playbook(self, entities: list[Group | Host]) -> Variables:
+        return dict(get_vars_from_path(self._loader, self._loader.get_basedir(), entities, STAGE))
+
+    def _own(self, entity: Group | Host) -> Variables:
+        """An entity's own variables, in Ansible's order."""
+        found = combine_vars(dict(entity.vars), self._beside_inventory([entity]))
+        return _known(combine_vars(found, self._beside_playbook([entity])))
+
+    def _group_variables(self, group: Group) -> Variables:
+        return _plain_variables(self._own(group), f"group {group.name}")
+
+    def _host_variables(self, host: Host) -> Variables:
+        groups = sort_groups([group for group in host.get_groups() if group.name != "all"])
+        key = tuple(group.name for group in groups)
+        if key not in self._inherited:
+            self._inherited[key] = self._inherit(groups)
+        inherited, different = self._inherited[key]
+        # With hash_behaviour merge, a host's mapping has its groups' entries as well.
+        own = {
+            name: combine_vars({name: inherited[name]}, {name: value})[name] if name in inherited else value
+            for name, value in self._own(host).items()
+        }
+        return {**different, **_plain_variables(own, f"host {host.name}")}
+
+    def _inherit(self, groups: list[Group]) -> tuple[Variables, Variables]:
+        """What hosts of just these groups inherit, and what of it the pod would see differently."""
+        everybody = self._inventory.groups["all"]
+        layers: dict[str, Any] = {
+            "all_inventory": lambda: everybody.vars,
+            "groups_inventory": lambda: _combined(group.vars for group in groups),
+            "all_plugins_inventory": lambda: self._beside_inventory([everybody]),
+            "all_plugins_play": lambda: self._beside_playbook([everybody]),
+            "groups_plugins_inventory": lambda: self._beside_inventory(list(groups)),
+            "groups_plugins_play": lambda: self._beside_playbook(list(groups)),
+        }
+        ranked = [layers[name]() for name in constants.VARIABLE_PRECEDENCE if name in layers]
+        inherited = _known(_combined(ranked))
+        seen: Variables = {}
+        for name in ("all", *(group.name for group in groups)):
+            seen.update(self._groups[name])
+        written = _plain_variables(inherited, f"hosts of {', '.join(group.name for group in groups)}")
+        different = {name: value for name, value in written.items() if seen.get(name, _NOTHING) != value}
+        return inherited, different
 
 
-INTERNAL = frozenset(
-    ("inventory_file", "inventory_dir", "inventory_hostname", "inventory_hostname_short", "group_names")
-)
-"""What Ansible itself sets for each host, and will set again in the pod."""
+_NOTHING = object()
+
+
+def _combined(layers: Any) -> Variables:
+    found: Variables = {}
+    for variables in layers:
+        found = combine_vars(found, variables)
+    return found
+
+
+def _known(variables: Variables) -> Variables:
+    return {str(name): value for name, value in variables.items() if name not in INTERNAL}
+
+
+def _plain_variables(variables: Variables, where: str) -> Variables:
+    found = {}
+    for name, value in variables.items():
+        try:
+            found[name] = plain(value)
+        except AnsibleError as exc:
+            raise Failure("InventoryInvalid", f"variable {name} of {where} can't be read: {exc}") from exc
+    return found
 
 
 def plain(value: Any) -> Any:
-    """`value` in plain types only: Ansible's tagged, lazy and encrypted ones become what they stand for."""
+    """`value` made of types that JSON knows: Ansible's own become what they stand for, dates become text."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Mapping):
@@ -75,4 +197,7 @@ def plain(value: Any) -> Any:
         return int(value)
     if isinstance(value, float):
         return float(value)
-    return str(value)
+    text = str(value)
+    if _TEMPLATE.search(text) and not (isinstance(value, str) and is_trusted_as_template(value)):
+        return {UNSAFE: text}  # a vaulted text is no template, either
+    return text

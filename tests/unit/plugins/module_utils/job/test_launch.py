@@ -583,6 +583,7 @@ VAULTED
       ignore_errors: true
       register: no_key
     - jobpods.controller.container_group_job:
+        inventory: current
         extra_vars: {when: 2026-01-02, secret: "{{ secret }}", later: !unsafe "{{ b }}", set: !!set {a, b}}
       environment: {K8S_AUTH_HOST: "https://127.0.0.1:1", K8S_AUTH_API_KEY: "{{ secret }}"}
       ignore_errors: true
