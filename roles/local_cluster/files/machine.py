@@ -124,9 +124,12 @@ def hierarchies() -> list[Path]:
     """The roots of the machine's cgroup hierarchies: one with cgroup v2, several with v1."""
     if (CGROUPS / "cgroup.procs").exists():
         return [CGROUPS]
-    return sorted(
-        path for path in CGROUPS.iterdir() if (path / "cgroup.procs").exists() and not path.is_symlink()
+    found = sorted(
+        path for path in CGROUPS.glob("*") if (path / "cgroup.procs").exists() and not path.is_symlink()
     )
+    if not found:
+        raise ClusterError(f"no cgroups are mounted at {CGROUPS}")
+    return found
 
 
 def remove_mounts(folders: Sequence[Path]) -> None:
