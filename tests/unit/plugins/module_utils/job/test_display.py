@@ -1,0 +1,181 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The terminal shows what happens line by line, in Ansible's colours, and each line tells whose it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible import constants
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.display import JobDisplay, event_color
+from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
+
+OK, CHANGED, ERROR = constants.COLOR_OK, constants.COLOR_CHANGED, constants.COLOR_ERROR
+STEP = constants.COLOR_HIGHLIGHT
+JOB = {"type": "job", "id": 7, "name": "site.yml"}
+
+
+class Paper:
+    """A terminal that keeps what is shown."""
+
+    def __init__(self, verbosity: int = 0) -> None:
+        self.verbosity = verbosity
+        self.shown: list[tuple[str, str | None]] = []
+        self.warnings: list[str] = []
+
+    def display(self, msg: str, color: str | None = None) -> None:
+        self.shown.append((msg, color))
+
+    def warning(self, msg: str) -> None:
+        self.warnings.append(msg)
+
+    @property
+    def lines(self) -> list[str]:
+        return [line for msg, _color in self.shown for line in msg.split("\n")]
+
+
+def output(*events: tuple[str, bool, str]) -> dict[str, Any]:
+    """A message as the job process sends it: JSON has no tuples."""
+    return {"type": "output", "events": [list(event) for event in events]}
+
+
+def step(text: str, verbosity: int = 0) -> dict[str, Any]:
+    return {"type": "step", "text": text, "verbosity": verbosity}
+
+
+def shown(*messages: dict[str, Any], **how: Any) -> Paper:
+    paper = Paper(how.pop("verbosity", 0))
+    display = JobDisplay(paper, **how)
+    for message in messages:
+        display.show(message)
+    return paper
+
+
+def test_steps_tell_the_job_as_soon_as_it_has_a_number() -> None:
+    paper = shown(step("connection from K8S_AUTH_HOST"), JOB, step("pod automation-job-7-x created"))
+    assert paper.shown == [
+        ("jobpods: connection from K8S_AUTH_HOST", STEP),
+        ("job 7: site.yml", STEP),
+        ("job 7: pod automation-job-7-x created", STEP),
+    ]
+
+
+def test_each_line_of_a_step_tells_its_job() -> None:
+    paper = shown(JOB, step("one\ntwo\n"))
+    assert paper.lines == ["job 7: site.yml", "job 7: one", "job 7: two"]
+
+
+@pytest.mark.parametrize("verbosity", [0, 1, 2])
+def test_steps_are_shown_from_their_verbosity_on(verbosity: int) -> None:
+    paper = shown(step("0", 0), step("1", 1), step("2", 2), verbosity=verbosity)
+    assert paper.lines == [f"jobpods: {number}" for number in range(verbosity + 1)]
+
+
+def test_warnings_are_ansible_s_own() -> None:
+    paper = shown(JOB, {"type": "warning", "text": "the connection is gone"}, host="web1")
+    assert paper.warnings == ["[web1] job 7: the connection is gone"]
+
+
+def test_output_of_one_job_is_the_playbook_s_own_text() -> None:
+    paper = shown(
+        JOB,
+        output(
+            ("playbook_on_play_start", False, "\nPLAY [all] ***"),
+            ("playbook_on_task_start", False, "\nTASK [x] ***"),
+            ("runner_on_ok", False, "ok: [a]"),
+            ("runner_on_ok", True, "changed: [b]"),
+        ),
+    )
+    assert paper.lines[1:] == ["", "PLAY [all] ***", "", "TASK [x] ***", "ok: [a]", "changed: [b]"]
+
+
+def test_every_line_of_several_jobs_is_marked() -> None:
+    mark = "[web1] job 7"
+    paper = shown(JOB, step("created"), output(("runner_on_ok", False, "ok: [a]\n\nmore")), host="web1")
+    assert paper.lines == [
+        f"{mark}: site.yml",
+        f"{mark}: created",
+        f"{mark} | ok: [a]",
+        f"{mark} | ",
+        f"{mark} | more",
+    ]
+
+
+def test_neighbours_of_one_colour_are_one_message_to_ansible() -> None:
+    paper = shown(
+        output(
+            ("runner_on_ok", False, "ok: [a]"),
+            ("runner_on_ok", False, "ok: [b]"),
+            ("runner_on_ok", True, "changed: [c]"),
+            ("runner_on_failed", False, "fatal: [d]"),
+            ("runner_item_on_failed", False, "failed: [d]"),
+            ("runner_on_ok", False, "ok: [e]"),
+        )
+    )
+    assert paper.shown == [
+        ("ok: [a]\nok: [b]", OK),
+        ("changed: [c]", CHANGED),
+        ("fatal: [d]\nfailed: [d]", ERROR),
+        ("ok: [e]", OK),
+    ]
+
+
+def test_with_no_log_the_output_is_not_shown_and_the_steps_are() -> None:
+    paper = shown(JOB, step("created"), output(("runner_on_ok", False, "secret")), output=False)
+    assert paper.lines == ["job 7: site.yml", "job 7: created"]
+
+
+def test_messages_of_a_later_version_are_passed_over() -> None:
+    assert shown({"type": "progress", "percent": 5}, output()).shown == []
+
+
+@pytest.mark.parametrize(
+    ("event", "changed", "color"),
+    [
+        ("runner_on_ok", False, constants.COLOR_OK),
+        ("runner_on_ok", True, constants.COLOR_CHANGED),
+        ("runner_item_on_ok", True, constants.COLOR_CHANGED),
+        ("runner_on_failed", True, constants.COLOR_ERROR),
+        ("runner_on_unreachable", False, constants.COLOR_UNREACHABLE),
+        ("runner_on_skipped", False, constants.COLOR_SKIP),
+        ("runner_item_on_skipped", False, constants.COLOR_SKIP),
+        ("warning", False, constants.COLOR_WARN),
+        ("deprecated", False, constants.COLOR_DEPRECATE),
+        ("error", False, constants.COLOR_ERROR),
+        ("verbose", False, constants.COLOR_VERBOSE),
+        ("playbook_on_stats", False, None),
+        ("\x1b[31m", False, None),
+    ],
+)
+def test_colours_are_those_of_ansible_s_default_callback(
+    event: str, changed: bool, color: str | None
+) -> None:
+    assert event_color(event, changed) == color
+
+
+@pytest.mark.parametrize(("changed", "color"), [(True, CHANGED), (False, OK)])
+def test_good_end_is_told_in_one_line(changed: bool, color: str) -> None:
+    paper = Paper()
+    display = JobDisplay(paper, host="web1")
+    display.show(JOB)
+    display.closing(
+        {"failed": False, "changed": changed, "msg": "Job 7 (site.yml) successful.", "job": {"id": 7}}
+    )
+    assert paper.shown[-1] == ("[web1] job 7: Job 7 (site.yml) successful.", color)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param({"failed": True, "changed": True, "msg": "no", "job": {"id": 7}}, id="failed"),
+        pytest.param(refusal(Failure("InvalidConfiguration", "no")), id="refused"),
+        pytest.param({"failed": False, "changed": False, "jobs": []}, id="job-info"),
+    ],
+)
+def test_what_ansible_shows_by_itself_is_not_shown_twice(result: dict[str, Any]) -> None:
+    paper = Paper()
+    JobDisplay(paper).closing(result)
+    assert paper.shown == []
