@@ -9,22 +9,24 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
 from ansible_collections.jobpods.controller.plugins.module_utils.job.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
 
 ENTRY = Path(__file__).with_name("entry.py")
 LIBRARIES = {
     "aiohttp": "aiohttp >= 3.9",
-    "alembic": "alembic >= 1.13",
     "cryptography": "cryptography >= 41",
-    "kubernetes": "kubernetes >= 29",
+    "kubernetes": "kubernetes >= 28",
     "sqlalchemy": "SQLAlchemy >= 2.0",
-    "yaml": "PyYAML >= 6.0",
+    "yaml": "PyYAML >= 6",
 }
 """What to install for each library that the job process imports; requirements.txt asks for the same."""
 
@@ -75,15 +77,16 @@ def call(request: Request, show: Show, entry: Path = ENTRY) -> dict[str, Any]:
                 process.wait()
                 errors.seek(0)
                 words = errors.read()[-8192:].decode("utf-8", "replace")
-                message = (
-                    f"The job process ended with exit status {process.returncode} before it gave a result."
-                )
+                message = f"The job process {_ended(process.returncode)} before it gave a result."
                 result = refusal(Failure("ControllerLost", message, traceback=words))
             return result
         finally:
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with suppress(BrokenPipeError):  # of what an ended process has not read
+                        pipe.close()
+            # It may go on for long, to delete its pod; whenever it ends, no zombie is left.
+            threading.Thread(target=process.wait, daemon=True).start()
 
 
 def _talk(process: subprocess.Popen[bytes], request: Request, show: Show) -> dict[str, Any] | None:
@@ -95,7 +98,7 @@ def _talk(process: subprocess.Popen[bytes], request: Request, show: Show) -> dic
     except BrokenPipeError:
         pass  # it says why in its messages, or on standard error
     for line in process.stdout:
-        message = json.loads(line)
+        message = _message(line)
         if message["type"] == "result":
             result: dict[str, Any] = message["result"]
             return result
@@ -103,6 +106,22 @@ def _talk(process: subprocess.Popen[bytes], request: Request, show: Show) -> dic
             return refusal(_missing(message["library"]))
         show(message)
     return None
+
+
+def _message(line: bytes) -> dict[str, Any]:
+    """What the job process tells; a line that a library prints at its start is shown, and stops nothing."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        message = None
+    if isinstance(message, dict) and isinstance(message.get("type"), str):
+        return message
+    words = plain_text(line.decode("utf-8", "replace")).strip()
+    return {"type": "warning", "text": f"the job process printed what is no message: {words[:200]!r}"}
+
+
+def _ended(status: int) -> str:
+    return f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
 
 
 def _plain(value: object) -> object:

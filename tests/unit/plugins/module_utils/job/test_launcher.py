@@ -1,0 +1,308 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A launcher gets a result whatever its job process does, and hands over secrets by the pipe alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils import failures
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import ENTRY, LIBRARIES, call
+from ansible_collections.jobpods.controller.plugins.module_utils.job.request import Request
+
+DEADLINE = 60
+SECRET = "s3cret-value"  # noqa: S105 - that is what is looked for
+RESULT = {"failed": False, "changed": True, "msg": "done"}
+
+
+class Scene:
+    """A launcher whose job process runs a script of the test's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.shown: list[dict[str, Any]] = []
+        self.show = self.shown.append
+
+    def call(self, script: str, **params: Any) -> dict[str, Any]:
+        entry = self.folder / "entry.py"
+        start = "import json, os, signal, sys, time\ntell = lambda **m: print(json.dumps(m), flush=True)\n"
+        entry.write_text(start + script)
+        request = Request("container_group_job", params, str(self.folder), environment={"TOKEN": SECRET})
+        return call(request, self.show, entry)
+
+    def wait_for(self, name: str) -> bool:
+        """Whether the script makes a file of this name."""
+        deadline = time.monotonic() + DEADLINE
+        while not (self.folder / name).exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return (self.folder / name).exists()
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def end(**result: Any) -> str:
+    return f"tell(type='result', result={ {**RESULT, **result}!r})\n"
+
+
+READ = "request = json.loads(sys.stdin.readline())\n"
+STEPS = "tell(type='step', text='one', verbosity=0); tell(type='job', id=7, name='site.yml')\n"
+
+# --- the talk -----
+
+
+def test_messages_are_shown_in_order_and_the_result_is_returned(scene: Scene) -> None:
+    assert scene.call(READ + STEPS + end()) == RESULT
+    assert scene.shown == [
+        {"type": "step", "text": "one", "verbosity": 0},
+        {"type": "job", "id": 7, "name": "site.yml"},
+    ]
+
+
+def test_request_arrives_whole(scene: Scene) -> None:
+    params = {"project": "ü", "extra_vars": {"big": "x" * (4 << 20), "none": None, "list": [1, 2.5]}}
+    result = scene.call(READ + "tell(type='result', result=request)\n", **params)
+    assert Request.from_message(result) == Request(
+        "container_group_job", params, str(scene.folder), environment={"TOKEN": SECRET}
+    )
+
+
+def test_what_json_has_no_word_for_arrives_as_text(scene: Scene) -> None:
+    values = {"day": date(2026, 1, 2), "moment": datetime(2026, 1, 2, 3, 4, 5), "set": {"b", "a"}}  # noqa: DTZ001
+    result = scene.call(READ + "tell(type='result', result=request['params'])\n", extra_vars=values)
+    assert result["extra_vars"] == {"day": "2026-01-02", "moment": "2026-01-02 03:04:05", "set": ["a", "b"]}
+
+
+def test_secrets_are_in_no_argument_and_no_environment(scene: Scene) -> None:
+    script = (
+        "everything = ' '.join(sys.argv) + repr(dict(os.environ))\n"
+        "everything += open('/proc/self/cmdline').read() + open('/proc/self/environ').read()\n"
+    )
+    result = scene.call(
+        script + READ + "tell(type='result', result={'everything': everything})\n", api_key=SECRET
+    )
+    assert "entry.py" in result["everything"]
+    assert SECRET not in result["everything"]
+
+
+def test_job_process_is_detached_and_runs_where_the_playbook_is(scene: Scene) -> None:
+    facts = (
+        "tell(type='result', result={'session': os.getsid(0), 'pid': os.getpid(), 'folder': os.getcwd()})\n"
+    )
+    result = scene.call(READ + facts)
+    assert result["session"] == result["pid"]
+    assert result["folder"] == str(scene.folder)
+
+
+def test_launcher_that_stops_closes_the_pipe(scene: Scene) -> None:
+    def stop(message: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    scene.show = stop
+    with pytest.raises(KeyboardInterrupt):
+        scene.call(READ + STEPS + "sys.stdin.read()\nopen('seen', 'w').write('the end')\n")
+    assert scene.wait_for("seen")
+
+
+def test_job_process_outlives_its_result_and_leaves_no_zombie(scene: Scene) -> None:
+    script = (
+        "tell(type='result', result={'pid': os.getpid()})\nsys.stdin.read()\nopen('seen', 'w').write('x')\n"
+    )
+    pid = scene.call(READ + script)["pid"]
+    assert scene.wait_for("seen")
+    deadline = time.monotonic() + DEADLINE
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+# --- a job process that does what it should not -----
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        pytest.param("sys.exit(3)", "ended with exit status 3", id="exit"),
+        pytest.param(READ + STEPS, "ended with exit status 0", id="no-result"),
+        pytest.param(READ + "os.kill(os.getpid(), signal.SIGKILL)", "was killed by signal 9", id="killed"),
+        pytest.param(READ + "raise ValueError('oh no')", "ended with exit status 1", id="error"),
+        pytest.param("import no_such_library", "ended with exit status 1", id="import"),
+        pytest.param("this is no Python", "ended with exit status 1", id="syntax"),
+    ],
+)
+def test_job_process_that_ends_without_a_result_is_told(scene: Scene, script: str, message: str) -> None:
+    result = scene.call(script)
+    assert result["failed"]
+    assert result["msg"].startswith(f"ControllerLost: The job process {message} before it gave a result.")
+    assert result["job"]["id"] is None
+    assert result["job"]["status"] == "error"
+
+
+def test_last_words_of_a_job_process_are_kept(scene: Scene) -> None:
+    result = scene.call(READ + "sys.stderr.write('x' * 20000 + 'the end \\udcff'); sys.exit(1)")
+    words = result["job"]["result_traceback"]
+    assert len(words) < 10_000
+    assert "the end" in words
+    failed = scene.call(READ + "raise ValueError('oh no')")
+    assert "ValueError: oh no" in failed["job"]["failure"]["message"] + failed["job"]["result_traceback"]
+
+
+def test_request_that_nobody_reads_is_no_trouble(scene: Scene) -> None:
+    result = scene.call("os.close(0)\ntime.sleep(0.2)\n" + end(), extra_vars={"big": "x" * (1 << 20)})
+    assert result == RESULT
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Loading plugins...",
+        "",
+        "5",
+        "null",
+        "[1]",
+        '{"kind": "step"}',
+        '{"type": 5}',
+        '{"type": "st',
+        "\\x1b[31mred",
+    ],
+)
+def test_line_that_is_no_message_stops_nothing(scene: Scene, line: str) -> None:
+    assert (
+        scene.call(READ + f"print({line!r}.encode().decode('unicode_escape'), flush=True)\n" + end())
+        == RESULT
+    )
+    (warning,) = scene.shown
+    assert warning["type"] == "warning"
+    assert warning["text"].startswith("the job process printed what is no message: ")
+    assert "\x1b" not in warning["text"]
+
+
+def test_bytes_that_are_no_text_stop_nothing(scene: Scene) -> None:
+    assert scene.call(READ + "sys.stdout.buffer.write(b'\\xff\\xfe' * 9999 + b'\\n')\n" + end()) == RESULT
+    assert len(scene.shown[0]["text"]) < 1000
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_missing_library_is_told_with_the_command_that_installs_it(scene: Scene, library: str) -> None:
+    result = scene.call(f"tell(type='missing', library={library!r}); sys.exit(1)")
+    needed = LIBRARIES[library]
+    assert result["msg"] == (
+        f"InvalidConfiguration: The Python library {needed} is missing on the controller,"
+        f" in {sys.executable}. Install it with: {sys.executable} -m pip install '{needed}'"
+    )
+
+
+def test_libraries_are_those_of_the_requirements() -> None:
+    root = Path(failures.__file__).parents[2]
+    lines = [line.split("#")[0] for line in (root / "requirements.txt").read_text().splitlines()]
+    asked = {line.strip().replace(" ", "").lower() for line in lines if line.strip()}
+    ours = {needed.replace(" ", "").lower() for needed in LIBRARIES.values()}
+    assert ours <= asked
+
+
+# --- the real job process -----
+
+
+def test_real_job_process_tells_which_library_it_lacks() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-I", "-S", str(ENTRY)],
+        input=b"",
+        capture_output=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    message = json.loads(ended.stdout)
+    assert message["type"] == "missing"
+    assert message["library"] in LIBRARIES
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+def test_real_job_process_answers(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    params = {"job_id": None, "status": None, "limit": 10, "database_url": url}
+    result = call(Request("job_info", params, str(tmp_path)), lambda message: None)
+    assert result == {"changed": False, "failed": False, "jobs": []}
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        pytest.param(
+            {"verb": "job_info", "params": {"job_id": 9, "database_url": "sqlite:///{0}/jobs.db"}},
+            "InvalidConfiguration: .*9",
+            id="no-such-job",
+        ),
+        pytest.param(
+            {"verb": "job_info", "params": {"job_id": 9, "database_url": "nonsense"}},
+            "InvalidConfiguration: database_url is not a URL",
+            id="wrong-option",
+        ),
+        pytest.param(
+            {"verb": "no_such_verb", "params": {"name": "mine"}},
+            "ControllerLost: The job process met an error of its own",
+            id="error-of-its-own",
+        ),
+    ],
+)
+def test_real_job_process_answers_in_one_shape(tmp_path: Path, request_: dict[str, Any], words: str) -> None:
+    params = {name: str(value).format(tmp_path) for name, value in request_["params"].items()}
+    result = call(Request(request_["verb"], params, str(tmp_path)), lambda message: None)
+    assert result["failed"] and not result["changed"]
+    assert (result["job"]["id"], result["job"]["name"]) == (None, params.get("name", ""))
+    assert result["job"]["status"] == "error"
+    assert re.search(words, result["msg"]), result["msg"]
+
+
+PLAY = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - jobpods.controller.job_info: {status: failed}
+      async: 60
+      poll: 1
+      register: many
+    - jobpods.controller.container_group_job: {project: p, playbook: site.yml, inventory: "a,"}
+      async: 60
+      poll: 1
+      ignore_errors: true
+      register: refused
+    - copy: {content: "{{ [many, refused] | to_json }}", dest: "{{ playbook_dir }}/results.json"}
+"""
+
+
+def test_with_async_the_module_has_the_same_done(tmp_path: Path) -> None:
+    (tmp_path / "play.yml").write_text(PLAY)
+    ended = subprocess.run(
+        ["ansible-playbook", "play.yml"],
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_COLLECTIONS_PATH": str(Path(failures.__file__).parents[5]),
+            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+            "ANSIBLE_ASYNC_DIR": str(tmp_path / "async"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    many, refused = json.loads((tmp_path / "results.json").read_text())
+    assert (many["failed"], many["jobs"]) == (False, [])
+    assert refused["failed"]
+    assert refused["msg"].startswith("ProjectNotFound: project 'p' does not exist")
+    assert refused["job"]["failure"]["reason"] == "ProjectNotFound"
