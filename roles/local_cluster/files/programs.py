@@ -109,7 +109,9 @@ def find_go() -> str:
 
 def go_build(go: str, package: str, target: Path, flags: str) -> None:
     """Builds one program, and says every few seconds how far it is."""
-    command = [go, "build", "-v", "-trimpath", "-ldflags", flags, "-o", str(target), package]
+    # Git refuses to tell Go of a checkout that is somebody else's, as it is for root.
+    command = [go, "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", flags]
+    command += ["-o", str(target), package]
     environ = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
     began = time.monotonic()
     words: list[str] = []
