@@ -41,7 +41,7 @@ def written(image: Any) -> dict[str, bytes]:
 
 def blob(files: dict[str, bytes], descriptor: dict[str, Any]) -> bytes:
     """What a descriptor leads to; fails where it isn't what the descriptor says."""
-    algorithm, _, digits = descriptor["digest"].partition(":")
+    algorithm, _colon, digits = descriptor["digest"].partition(":")
     content = files[f"blobs/{algorithm}/{digits}"]
     assert hashlib.new(algorithm, content).hexdigest() == digits
     assert len(content) == descriptor["size"]
@@ -66,7 +66,7 @@ def test_every_digest_is_right_and_everything_is_led_to() -> None:
 
 
 def test_the_same_content_gives_the_same_image() -> None:
-    one, same = (oci_image.Image(NAME, layer(etc=b"x")) for _ in range(2))
+    one, same = (oci_image.Image(NAME, layer(etc=b"x")) for _copy in range(2))
     assert one.digest == same.digest
     assert written(one) == written(same)
 
