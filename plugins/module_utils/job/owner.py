@@ -14,8 +14,9 @@ from typing import Any
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import LeaseLost
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch, Summary
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import Recorder, StoreCalls
 from ansible_collections.jobpods.controller.plugins.module_utils.job.removal import refused, remove_pod
@@ -57,6 +58,7 @@ class JobOwner:
         self._recorder = Recorder(store, calls, self._job_id, request.lease, self._events_stored)
         self._run: Run | None = None
         self._canceled: Failure | None = None
+        self._heart: asyncio.Task[None] | None = None
 
     def cancel(self, why: str) -> None:
         """Cancels the job, whatever it is doing."""
@@ -74,9 +76,14 @@ class JobOwner:
         """
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._recorder.close)
-            client = await stack.enter_async_context(ClusterClient(self._connection, environ=environ))
+            try:
+                client = await stack.enter_async_context(ClusterClient(self._connection, environ=environ))
+            except Failure as failure:  # the connection can't be used at all, for example its proxy
+                await self._finish(Outcome(failure, Summary()), pod_gone=True)
+                finished.set()
+                return
             run = self._run = Run(self._request, client, self, self._progress)
-            heart = asyncio.create_task(self._beat(run))
+            heart = self._heart = asyncio.create_task(self._beat())
             stack.callback(heart.cancel)
             self._recorder.broken.add_done_callback(lambda task: self._storing_failed(run, task))
             if self._canceled is not None:
@@ -108,6 +115,8 @@ class JobOwner:
         if run.conversation is not None:
             await run.conversation.close()
         gone = removal is None or (removal.task.done() and self._removed(removal, run.pod_name))
+        if self._heart is not None:
+            self._heart.cancel()  # an ended job has no heartbeat
         await self._finish(outcome, gone)
         return None if gone else removal
 
@@ -136,8 +145,9 @@ class JobOwner:
 
     def _removed(self, removal: Removal, pod_name: str) -> bool:
         error = removal.task.exception()
-        if isinstance(error, Failure):
-            self._progress.warning(refused(error, pod_name))
+        if error is not None:
+            failure = error if isinstance(error, Failure) else Failure("ControllerLost", repr(error))
+            self._progress.warning(refused(failure, pod_name))
             return False
         return removal.task.result()
 
@@ -166,10 +176,19 @@ class JobOwner:
 
     # -- while it runs --
 
-    async def _beat(self, run: Run) -> None:
+    async def _beat(self) -> None:
+        told = False
         while True:
-            if await self._calls(self._store.heartbeat, self._job_id, self._request.lease):
-                self.cancel("Canceled by job_cancel.")
+            try:
+                if await self._calls(self._store.heartbeat, self._job_id, self._request.lease):
+                    self.cancel("Canceled by job_cancel.")
+                told = False
+            except LeaseLost:
+                return  # another controller's job now; storing fails as well, and ends the run here
+            except Failure as failure:
+                if not told:
+                    self._progress.warning(f"job_cancel can't reach this job now: {failure.message}")
+                told = True
             await asyncio.sleep(HEARTBEAT_INTERVAL)
 
     def _storing_failed(self, run: Run, task: asyncio.Task[None]) -> None:

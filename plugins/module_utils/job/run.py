@@ -183,7 +183,9 @@ class Run:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.gather(payload, return_exceptions=True)
+            (built,) = await asyncio.gather(payload, return_exceptions=True)
+            if isinstance(built, PayloadFile):
+                built.payload.file.close()  # it may be large, and the pod's deletion may take long
 
     def _payload_built(self, built: asyncio.Future[PayloadSource]) -> None:
         error = None if built.cancelled() else built.exception()

@@ -1,0 +1,156 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster with room for one pod: real HTTPS, a real WebSocket, and a real supervisor at its other end."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import (
+    SENT,
+    ApiServer,
+    document,
+    status,
+)
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import (
+    Authority,
+    server_context,
+)
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.supervised import (
+    SupervisedPod,
+    supervised_pod,
+)
+
+PODS = "/api/v1/namespaces/jobs/pods"
+NODE = "node1"
+GONE = status(404, "pods not found", "NotFound")
+
+
+class LittleCluster:
+    """Makes, shows and deletes one pod.
+
+    Attributes:
+        server: the API server; what a test changes there wins.
+        connection: to it.
+        manifest: of the pod, once it is made.
+        deleted: the grace of each deletion that was asked for.
+        undeletable: deletions fail so many times before one does not.
+    """
+
+    def __init__(self, server: ApiServer, connection: Connection, pod: SupervisedPod, name: str) -> None:
+        self.server = server
+        self.connection = connection
+        self.manifest: dict[str, Any] | None = None
+        self.deleted: list[int | None] = []
+        self.undeletable = 0
+        self._pod = pod
+        self._path = f"{PODS}/{name}"
+        self._version = 1
+        self._gone = asyncio.Event()
+        self._attached: set[asyncio.Queue[bytes]] = set()
+        server.on("POST", PODS, self._create)
+        server.on("GET", PODS, self._watch)
+        server.on("GET", self._path, self._get)
+        server.on("DELETE", self._path, self._delete)
+        server.on("GET", f"{self._path}/attach", self._attach)
+        server.on("GET", "/api/v1/namespaces/jobs/events", document({"kind": "EventList", "items": []}))
+
+    def requests(self, method: str) -> int:
+        return sum(seen.method == method for seen in self.server.seen)
+
+    @property
+    def exists(self) -> bool:
+        return self.manifest is not None and not self._gone.is_set()
+
+    async def copy(self) -> None:
+        """Copies what the supervisor prints to whoever is attached."""
+        while piece := await asyncio.to_thread(os.read, self._pod.stdout, 1 << 16):
+            for queue in self._attached:
+                queue.put_nowait(piece)
+
+    def _document(self) -> dict[str, Any]:
+        made = copy.deepcopy(self.manifest) or {}
+        made["metadata"] |= {"uid": "u1", "resourceVersion": str(self._version)}
+        made["spec"]["nodeName"] = NODE
+        running = {"name": "worker", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
+        made["status"] = {"phase": "Running", "containerStatuses": [running]}
+        return made
+
+    async def _create(self, request: web.Request) -> web.StreamResponse:
+        self.manifest = await request.json()
+        return web.json_response(self._document(), status=201)
+
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(self._document()) if self.exists else await GONE(request)
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(self._change("MODIFIED"))
+        await self._gone.wait()
+        with suppress(ConnectionError):  # nobody may watch any more
+            await answer.write(self._change("DELETED"))
+        return answer
+
+    def _change(self, kind: str) -> bytes:
+        return json.dumps({"type": kind, "object": self._document()}).encode() + b"\n"
+
+    async def _delete(self, request: web.Request) -> web.StreamResponse:
+        if not self.exists:
+            return await GONE(request)
+        self.deleted.append((await request.json()).get("gracePeriodSeconds"))
+        if self.undeletable:
+            self.undeletable -= 1
+            return await status(503, "the server is away", "ServiceUnavailable")(request)
+        self._gone.set()
+        self._pod.process.kill()
+        return web.json_response(self._document())
+
+    async def _attach(self, request: web.Request) -> web.StreamResponse:
+        websocket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",), max_msg_size=0, timeout=0.1)
+        await websocket.prepare(request)
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        self._attached.add(queue)
+        sending = asyncio.create_task(self._send(websocket, queue))
+        try:
+            async for message in websocket:
+                await asyncio.to_thread(self._pod.send, message.data[1:])
+        except BrokenPipeError:
+            pass  # the pod is gone
+        finally:
+            self._attached.discard(queue)
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        return websocket
+
+    @staticmethod
+    async def _send(websocket: web.WebSocketResponse, queue: asyncio.Queue[bytes]) -> None:
+        while True:
+            await websocket.send_bytes(b"\x01" + await queue.get())
+
+
+@asynccontextmanager
+async def little_cluster(folder: Path, authority: Authority, name: str) -> AsyncIterator[LittleCluster]:
+    """A cluster in which the pod `name` can be made, whose programs are those of `folder/bin`."""
+    context = server_context(folder / "server", *authority.issue("127.0.0.1"))
+    with supervised_pod(folder, beat_interval=1) as pod:
+        async with ApiServer(context) as server:
+            connection = Connection(host=server.url, source="the test", token=SENT, ca_text=authority.pem)
+            cluster = LittleCluster(server, connection, pod, name)
+            copying = asyncio.create_task(cluster.copy())
+            try:
+                yield cluster
+            finally:
+                cluster._gone.set()
+                pod.process.kill()
+                await copying
