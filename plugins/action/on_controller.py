@@ -8,18 +8,26 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import validated
+from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import (
+    ARGUMENTS,
+    validated,
+    without_nulls,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.display import (
     JobDisplay,
     show_lines_at_once,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import ENTRY, call
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import (
+    ENTRY,
+    ENTRY_VARIABLE,
+    FOLDER_VARIABLE,
+    call,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.request import MainProcess, Request
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
 
@@ -86,18 +94,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         """Hands over to the module for `async`: over a local connection, in this Python, without `become`."""
         local = self._shared_loader_obj.connection_loader.get("ansible.builtin.local", self._play_context)
         local.set_options(var_options=task_vars)
-        known = {
-            "entry": str(Path(ENTRY).resolve()),
-            "verb": verb,
-            "folder": self._folder(),
-            "environment": self._environment(),
-        }
+        known = {ENTRY_VARIABLE: str(ENTRY.resolve()), FOLDER_VARIABLE: self._folder()}
+        self._task.environment = [*(self._task.environment or ()), known]
         remote = self._connection
         self._connection = local
         try:
             outcome: dict[str, Any] = self._execute_module(
                 module_name=f"jobpods.controller.{verb}",
-                module_args={**params, "_launcher": known},
+                module_args=without_nulls(params, ARGUMENTS[verb]),
                 task_vars={
                     **task_vars,
                     "ansible_python_interpreter": sys.executable,

@@ -390,13 +390,15 @@ stdout_truncated:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import module_spec
+from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import ARGUMENTS
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import run_module
 
 
 def main() -> None:
     """Launch a job."""
-    run_module(AnsibleModule(module_spec("container_group_job"), supports_check_mode=True))
+    run_module(
+        "container_group_job", AnsibleModule(ARGUMENTS["container_group_job"], supports_check_mode=True)
+    )
 
 
 if __name__ == "__main__":

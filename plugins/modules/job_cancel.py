@@ -63,13 +63,13 @@ stdout_truncated:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import module_spec
+from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import ARGUMENTS
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import run_module
 
 
 def main() -> None:
     """Cancel a job."""
-    run_module(AnsibleModule(module_spec("job_cancel"), supports_check_mode=True))
+    run_module("job_cancel", AnsibleModule(ARGUMENTS["job_cancel"], supports_check_mode=True))
 
 
 if __name__ == "__main__":

@@ -62,13 +62,13 @@ stdout_truncated:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import module_spec
+from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import ARGUMENTS
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import run_module
 
 
 def main() -> None:
     """Wait for a job's end."""
-    run_module(AnsibleModule(module_spec("job_wait"), supports_check_mode=True))
+    run_module("job_wait", AnsibleModule(ARGUMENTS["job_wait"], supports_check_mode=True))
 
 
 if __name__ == "__main__":

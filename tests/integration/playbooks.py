@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import store_options
+
 COLLECTIONS = Path(__file__).absolute().parents[5]
 """The folder with `ansible_collections` in it, through which the tests were imported."""
 BIN = Path(sys.executable).parent
@@ -64,13 +67,22 @@ class Running:
         return self._terminal.read_text(encoding="utf-8", errors="replace")
 
     def await_text(self, text: str) -> None:
-        """Waits until it has printed a text."""
-        until(lambda: text in self.terminal or self.process.poll() is not None, f"{text!r} on the terminal")
-        assert text in self.terminal, self.terminal
+        """Waits until it has printed a text, on one line or wrapped over several."""
+
+        def printed() -> bool:
+            return text in " ".join(self.terminal.split())
+
+        deadline = time.monotonic() + DEADLINE
+        while not printed() and self.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert printed(), f"{text!r} is not in:\n{self.terminal}"
 
     def result(self) -> dict[str, Any]:
         """Waits for its end; returns what the one task of the one host registered."""
-        self.process.wait(DEADLINE)
+        try:
+            self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it still runs, and printed:\n{self.terminal[-4000:]}") from None
         (path,) = self._results.glob("*.json")
         ((only,),) = [json.loads(path.read_text(encoding="utf-8"))]
         return dict(only)
@@ -104,6 +116,7 @@ class Controller:
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
             "ANSIBLE_DEPRECATION_WARNINGS": "False",
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_ASYNC_DIR": str(home / "async"),
             **(environ or {}),
         }
 
@@ -204,6 +217,18 @@ class Controller:
         finally:
             process.terminate()
             process.wait(DEADLINE)
+
+    def events(self, job_id: int) -> list[dict[str, Any]]:
+        """The events of a job, in the order in which the store has them."""
+        store = JobStore.open(store_options({}, self.environ, self.folder / "home"))
+        try:
+            return [json.loads(line) for line in store.event_lines(job_id, 0)]
+        finally:
+            store.close()
+
+    def elsewhere(self) -> Controller:
+        """The same user with the same store, in another terminal."""
+        return Controller(self.folder / "elsewhere", {"JOBPODS_DATA_DIR": str(self.store)})
 
     def vault(self, *arguments: str) -> None:
         """Runs ansible-vault."""

@@ -20,15 +20,12 @@ class Terminal(Protocol):
     def display(self, msg: str, color: str | None = None) -> None:
         """Shows a text of one or more lines, in one of Ansible's colours."""
 
-    def warning(self, msg: str) -> None:
-        """Shows a warning, marked as one."""
-
 
 def show_lines_at_once() -> None:
     """Makes this process write each line when it is complete, also where its output is no terminal.
 
-    Ansible leaves that to Python, which holds 8 KiB back from a file or a pipe: in the log of a CI system, a job
-    would be seen only when it has ended.
+    Ansible leaves that to Python, which holds 8 KiB back from a file or a pipe: in the log of a CI system, a
+    job would be seen only when it has ended.
     """
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
@@ -79,7 +76,8 @@ class JobDisplay:
             if message["verbosity"] <= self._terminal.verbosity:
                 self._step(message["text"])
         elif kind == "warning":
-            self._terminal.warning(f"{self._host}{self._job}: {message['text']}")
+            # Not `warning`, which ansible-core keeps back until the task has ended.
+            self._step(f"[WARNING] {message['text']}", constants.COLOR_WARN)
         elif kind == "output" and self._output:
             self._show_output(message["events"])
 
@@ -87,7 +85,11 @@ class JobDisplay:
         """Shows how the job ended, in one line; Ansible itself shows failures."""
         job = result.get("job")
         if job and job["id"] is not None and not result["failed"]:
-            self._step(result["msg"], constants.COLOR_CHANGED if result["changed"] else constants.COLOR_OK)
+            told = f"Job {job['id']} ({job['name']}) "  # which the job's first line has told already
+            self._step(
+                result["msg"].removeprefix(told),
+                constants.COLOR_CHANGED if result["changed"] else constants.COLOR_OK,
+            )
 
     def _step(self, text: str, color: str | None = None) -> None:
         for line in text.splitlines():

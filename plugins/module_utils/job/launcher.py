@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,10 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.request imp
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
 
 ENTRY = Path(__file__).with_name("entry.py")
+ENTRY_VARIABLE = "JOBPODS_JOB_PROCESS"
+FOLDER_VARIABLE = "JOBPODS_FOLDER"
+"""Environment variables that tell a module where the job process' script lies, which it is packed without,
+and where relative paths start."""
 LIBRARIES = {
     "aiohttp": "aiohttp >= 3.9",
     "cryptography": "cryptography >= 41",
@@ -138,28 +143,26 @@ def _missing(library: str) -> Failure:
     )
 
 
-def run_module(module: Module) -> None:
+def run_module(verb: str, module: Module) -> None:
     """`main` of each of the modules: has a job process do it, and ends the module with its result.
 
-    The action plugin `on_controller` runs modules this way only with `async`; it adds what it knows as
-    `_launcher`.
+    The action plugin `on_controller` runs modules this way only with `async`. What they can't know, it puts
+    into their environment, beside the task's own.
     """
-    params = dict(module.params)
-    known = params.pop("_launcher", None)
-    if known is None:
+    entry, folder = os.environ.get(ENTRY_VARIABLE), os.environ.get(FOLDER_VARIABLE)
+    if not entry or not folder:
         module.fail_json(
             msg="This module runs on the controller through its action plugin, which was not used."
         )
     request = Request(
-        verb=known["verb"],
-        params=params,
-        folder=known["folder"],
+        verb=verb,
+        params=dict(module.params),
+        folder=folder,
         check=module.check_mode,
         diff=module._diff,
         verbosity=module._verbosity,
-        environment=known["environment"],
     )
-    result = call(request, lambda message: None, Path(known["entry"]))
+    result = call(request, lambda message: None, Path(entry))
     if result["failed"]:
         module.fail_json(**result)
     module.exit_json(**result)

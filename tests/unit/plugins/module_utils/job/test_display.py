@@ -15,6 +15,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.result impo
 
 OK, CHANGED, ERROR = constants.COLOR_OK, constants.COLOR_CHANGED, constants.COLOR_ERROR
 STEP = constants.COLOR_HIGHLIGHT
+FACTS = {"id": 7, "name": "site.yml"}
 JOB = {"type": "job", "id": 7, "name": "site.yml"}
 
 
@@ -24,13 +25,9 @@ class Paper:
     def __init__(self, verbosity: int = 0) -> None:
         self.verbosity = verbosity
         self.shown: list[tuple[str, str | None]] = []
-        self.warnings: list[str] = []
 
     def display(self, msg: str, color: str | None = None) -> None:
         self.shown.append((msg, color))
-
-    def warning(self, msg: str) -> None:
-        self.warnings.append(msg)
 
     @property
     def lines(self) -> list[str]:
@@ -74,9 +71,10 @@ def test_steps_are_shown_from_their_verbosity_on(verbosity: int) -> None:
     assert paper.lines == [f"jobpods: {number}" for number in range(verbosity + 1)]
 
 
-def test_warnings_are_ansible_s_own() -> None:
+def test_warnings_are_shown_at_once() -> None:
+    """Ansible's own `warning` would keep them back until the task has ended."""
     paper = shown(JOB, {"type": "warning", "text": "the connection is gone"}, host="web1")
-    assert paper.warnings == ["[web1] job 7: the connection is gone"]
+    assert paper.shown[1:] == [("[web1] job 7: [WARNING] the connection is gone", str(constants.COLOR_WARN))]
 
 
 def test_output_of_one_job_is_the_playbook_s_own_text() -> None:
@@ -162,15 +160,15 @@ def test_good_end_is_told_in_one_line(changed: bool, color: str) -> None:
     display = JobDisplay(paper, host="web1")
     display.show(JOB)
     display.closing(
-        {"failed": False, "changed": changed, "msg": "Job 7 (site.yml) successful.", "job": {"id": 7}}
+        {"failed": False, "changed": changed, "msg": "Job 7 (site.yml) successful.", "job": FACTS}
     )
-    assert paper.shown[-1] == ("[web1] job 7: Job 7 (site.yml) successful.", color)
+    assert paper.shown[-1] == ("[web1] job 7: successful.", color)
 
 
 @pytest.mark.parametrize(
     "result",
     [
-        pytest.param({"failed": True, "changed": True, "msg": "no", "job": {"id": 7}}, id="failed"),
+        pytest.param({"failed": True, "changed": True, "msg": "no", "job": FACTS}, id="failed"),
         pytest.param(refusal(Failure("InvalidConfiguration", "no")), id="refused"),
         pytest.param({"failed": False, "changed": False, "jobs": []}, id="job-info"),
     ],

@@ -57,7 +57,7 @@ def test_no_other_end_is_a_success(cause: Cause) -> None:
             replace(GOOD, cause="runner_missing", message="ansible-runner is not there"),
             {},
             "RunnerMissing",
-            "Ansible-runner is not there.",
+            "ansible-runner is not there.",
             id="no-runner",
         ),
         pytest.param(

@@ -1,0 +1,78 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs that go on without their launcher, async tasks, and plays about hosts that play no part in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller
+
+Options = dict[str, Any]
+
+
+def test_wait_false_and_job_wait(controller: Controller, job: Options) -> None:
+    controller.project(
+        site=[{"ansible.builtin.pause": {"seconds": 3}}, {"ansible.builtin.debug": {"msg": "the end"}}]
+    )
+    launched = controller.verb("container_group_job", **{**job, "wait": False})
+    assert (launched["changed"], launched["failed"]) == (True, False)
+    assert launched["job"]["status"] in ("new", "pending", "waiting", "running")
+    job_id = launched["job"]["id"]
+    there = controller.elsewhere()
+    played = there.play([{"jobpods.controller.job_wait": {"job_id": job_id}}])
+    assert played.result["job"]["status"] == "successful", played.result["msg"]
+    assert not played.result["changed"]
+    assert '"the end"' in played.result["stdout"]
+    assert '"the end"' in played.terminal
+    (listed,) = there.verb("job_info", status="successful")["jobs"]
+    assert listed == there.verb("job_info", job_id=job_id)["jobs"][0] == played.result["job"]
+    assert there.verb("job_info", status="failed")["jobs"] == []
+
+
+def test_job_wait_has_a_limit_of_its_own(controller: Controller, job: Options) -> None:
+    controller.project(site=[{"ansible.builtin.pause": {"seconds": 3600}}])
+    job_id = controller.verb("container_group_job", **{**job, "wait": False})["job"]["id"]
+    waited = controller.verb("job_wait", job_id=job_id, timeout=2)
+    assert waited["failed"]
+    assert "2 s" in waited["msg"]
+    canceled = controller.verb("job_cancel", job_id=job_id)
+    assert (canceled["changed"], canceled["job"]["status"]) == (True, "canceled")
+
+
+@pytest.mark.parametrize("verb", ["job_wait", "job_info", "job_cancel"])
+def test_a_job_that_is_not_there(controller: Controller, verb: str) -> None:
+    result = controller.verb(verb, job_id=4711)
+    assert result["failed"]
+    assert "4711" in result["msg"]
+
+
+def test_async(controller: Controller, job: Options) -> None:
+    task = {"jobpods.controller.container_group_job": job, "async": 120, "poll": 1}
+    result = controller.play([task]).result
+    assert result["job"]["status"] == "successful", result["msg"]
+    assert "hello from the pod" in result["stdout"]
+
+
+def test_async_without_waiting(controller: Controller, job: Options) -> None:
+    task = {"jobpods.controller.container_group_job": job, "async": 120, "poll": 0}
+    look = {
+        "ansible.builtin.async_status": {"jid": "{{ result_0.ansible_job_id }}"},
+        "until": "result_1 is finished",
+        "retries": 60,
+        "delay": 1,
+    }
+    played = controller.play([task, look])
+    _started, ended = played.results["localhost"]
+    assert ended["job"]["status"] == "successful", ended
+
+
+def test_hosts_that_cannot_be_reached_and_become_play_no_part(controller: Controller, job: Options) -> None:
+    """The module is the controller's own: it takes no connection to the play's hosts, and no other user."""
+    controller.write("outer", "web1 ansible_host=192.0.2.1 ansible_python_interpreter=/no/python\n")
+    play = {"become": True, "become_user": "nobody", "become_method": "ansible.builtin.sudo"}
+    task = {"jobpods.controller.container_group_job": job}
+    played = controller.play([task], "-i", "outer", hosts="web1", play=play)
+    assert played.result["job"]["status"] == "successful", played.terminal
