@@ -190,7 +190,7 @@ def _project(given: str, folder: Path) -> Path:
         )
     try:
         os.listdir(path)
-        os.stat(path / ".")
+        os.stat(os.path.join(path, "."))  # which takes the right to enter it
     except OSError as exc:
         raise Failure(
             "ProjectNotFound", f"project {given!r} can't be read: {exc.strerror} (looked at {path})."

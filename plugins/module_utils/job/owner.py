@@ -58,7 +58,6 @@ class JobOwner:
         self._recorder = Recorder(store, calls, self._job_id, request.lease, self._events_stored)
         self._run: Run | None = None
         self._canceled: Failure | None = None
-        self._heart: asyncio.Task[None] | None = None
 
     def cancel(self, why: str) -> None:
         """Cancels the job, whatever it is doing."""
@@ -83,7 +82,7 @@ class JobOwner:
                 finished.set()
                 return
             run = self._run = Run(self._request, client, self, self._progress)
-            heart = self._heart = asyncio.create_task(self._beat())
+            heart = asyncio.create_task(self._beat())
             stack.callback(heart.cancel)
             self._recorder.broken.add_done_callback(lambda task: self._storing_failed(run, task))
             if self._canceled is not None:
@@ -115,8 +114,6 @@ class JobOwner:
         if run.conversation is not None:
             await run.conversation.close()
         gone = removal is None or (removal.task.done() and self._removed(removal, run.pod_name))
-        if self._heart is not None:
-            self._heart.cancel()  # an ended job has no heartbeat
         await self._finish(outcome, gone)
         return None if gone else removal
 
@@ -184,7 +181,7 @@ class JobOwner:
                     self.cancel("Canceled by job_cancel.")
                 told = False
             except LeaseLost:
-                return  # another controller's job now; storing fails as well, and ends the run here
+                return  # it has ended; or it is another controller's, and storing ends the run here
             except Failure as failure:
                 if not told:
                     self._progress.warning(f"job_cancel can't reach this job now: {failure.message}")

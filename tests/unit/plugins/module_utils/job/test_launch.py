@@ -127,6 +127,7 @@ def test_aliases_are_the_same_options(folder: Path) -> None:
     group = {"host": "https://k8s.test", "validate_certs": False, "ca_cert": "ca.pem"}
     launch = launched(folder, container_group=group, job_tags="a, b ,")
     assert launch.tags == ("a", "b")
+    assert launched(folder, tags=["a", "b, c"], skip_tags=["d,"]).tags == ("a", "b", "c")
     assert launch.group.connection["verify_ssl"] is False
     assert launch.group.connection["ssl_ca_cert"] == "ca.pem"
 
@@ -289,6 +290,12 @@ MONTH = 30 * 24 * 3600
             id="namespace",
         ),
         pytest.param(
+            {"container_group": {"namespace": "prod.1"}},
+            "container_group.namespace is 'prod.1'; a namespace's name has lower-case letters, digits and -,"
+            " at most 63 of them.",
+            id="namespace-with-a-dot",
+        ),
+        pytest.param(
             {"container_group": {"pod_spec_override": {"metadata": {"namespace": "../x"}}}},
             "pod_spec_override: metadata.namespace is '../x'; a namespace's name has lower-case letters,"
             " digits and -, at most 63 of them.",
@@ -375,11 +382,15 @@ def test_project_that_is_not_there(folder: Path, project: str, why: str) -> None
     assert failure.message == why.format(folder)
 
 
-@pytest.mark.parametrize("locked", ["project", "."], ids=["itself", "folder-around"])
-def test_project_that_this_user_may_not_read(unprivileged: Path, locked: str) -> None:
+@pytest.mark.parametrize(
+    ("locked", "mode"),
+    [("project", 0), ("project", 0o400), ("project", 0o100), (".", 0)],
+    ids=["itself", "its-files", "its-names", "folder-around"],
+)
+def test_project_that_this_user_may_not_read(unprivileged: Path, locked: str, mode: int) -> None:
     (unprivileged / "project").mkdir()
     (unprivileged / "project" / "site.yml").touch()
-    (unprivileged / locked).chmod(0)
+    (unprivileged / locked).chmod(mode)
     failure = refused(unprivileged)
     (unprivileged / locked).chmod(0o700)
     assert failure.reason == "ProjectNotFound"
@@ -538,7 +549,7 @@ def test_stored_launch_is_the_same(folder: Path) -> None:
             "execution_environment": {"image": "a", "pull": "never"},
         },
         inventory=GROUPS,
-        extra_vars={"a": {"b": [1, 2.5, None, True, "ü"]}},
+        extra_vars={"a": {"b": [1, 2.5, None, True, "ü", "s3cret"]}},
         tags=["a"],
         skip_tags=["b"],
         credentials=[

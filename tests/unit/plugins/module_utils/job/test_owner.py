@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -254,6 +255,7 @@ async def test_cancel_before_the_start(scene: Scene, authority: Authority) -> No
     async with cluster(scene, authority, ENDLESS) as at:
         owning = scene.owner(at.connection)
         owning.cancel("Nobody wants it.")
+        owning.cancel("Still nobody.")
         async with deadline(DEADLINE):
             await owning.own({}, scene.finished)
         record = scene.record
@@ -355,7 +357,9 @@ async def test_last_events_that_can_t_be_stored_make_no_success(
         assert (at.exists, record.pod_deleted) == (False, True)
 
 
-async def test_job_that_another_controller_took_is_left_alone(scene: Scene, authority: Authority) -> None:
+async def test_job_that_another_controller_took_is_left_alone(
+    scene: Scene, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
     async with cluster(scene, authority, ENDLESS) as at:
         task = asyncio.create_task(scene.own(at.connection))
         await asyncio.wait_for(scene.told.heard.wait(), DEADLINE)
@@ -371,6 +375,9 @@ async def test_job_that_another_controller_took_is_left_alone(scene: Scene, auth
         task.cancel()
         with pytest.raises((asyncio.CancelledError, LeaseLost)):
             await task
+        del task
+        gc.collect()
+        assert "LeaseLost" not in caplog.text
 
 
 # --- the pod's deletion -----

@@ -177,7 +177,9 @@ def test_a_worker_runs_it(tmp_path: Path) -> None:
     assert worked.status == "successful"
     assert worked.shown == {"localhost": "hello from localhost"}
     assert worked.lines[-2]["zipfile"] > 0
-    assert (worked.folder / "artifacts" / "7").is_dir()
+    assert (worked.folder / "artifacts" / "7" / "job_events").is_dir()
+    assert not (worked.folder / "artifacts" / "7" / "stdout").exists()  # the events have it all
+    assert (worked.folder / "inventory" / "hosts.yml").stat().st_mode & 0o777 == 0o600
 
 
 def test_length_and_hash_are_those_of_the_content(tmp_path: Path) -> None:
@@ -336,9 +338,10 @@ def test_inventory_that_can_t_be_read_is_told(unprivileged: Path, inventory: str
     assert message == f"{(unprivileged / 'hosts' / 'web').resolve()} can't be read: Permission denied."
 
 
-def test_full_disk_is_told(tmp_path: Path) -> None:
-    (project(tmp_path) / "noise").write_bytes(random.Random(1).randbytes(3 << 20))  # noqa: S311 - just noise
-    launch = launched(tmp_path)
+@pytest.mark.parametrize("size", [3 << 20, 900 << 10], ids=["archive", "payload"])
+def test_full_disk_is_told(tmp_path: Path, size: int) -> None:
+    (project(tmp_path) / "noise").write_bytes(random.Random(1).randbytes(size))  # noqa: S311 - just noise
+    launch, before = launched(tmp_path), set(os.listdir("/proc/self/fd"))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
     try:
@@ -346,6 +349,7 @@ def test_full_disk_is_told(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert message == f"The payload can't be written to {tempfile.gettempdir()}: File too large."
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_too_many_bytes_are_refused_with_the_largest_files(tmp_path: Path) -> None:
