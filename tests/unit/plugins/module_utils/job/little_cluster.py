@@ -42,6 +42,7 @@ class LittleCluster:
     Attributes:
         server: the API server; what a test changes there wins.
         connection: to it.
+        pod: its supervisor.
         manifest: of the pod, once it is made.
         deleted: the grace of each deletion that was asked for.
         undeletable: deletions fail so many times before one does not.
@@ -53,7 +54,7 @@ class LittleCluster:
         self.manifest: dict[str, Any] | None = None
         self.deleted: list[int | None] = []
         self.undeletable = 0
-        self._pod = pod
+        self.pod = pod
         self._path = f"{PODS}/{name}"
         self._version = 1
         self._gone = asyncio.Event()
@@ -74,7 +75,7 @@ class LittleCluster:
 
     async def copy(self) -> None:
         """Copies what the supervisor prints to whoever is attached."""
-        while piece := await asyncio.to_thread(os.read, self._pod.stdout, 1 << 16):
+        while piece := await asyncio.to_thread(os.read, self.pod.stdout, 1 << 16):
             for queue in self._attached:
                 queue.put_nowait(piece)
 
@@ -113,7 +114,7 @@ class LittleCluster:
             self.undeletable -= 1
             return await status(503, "the server is away", "ServiceUnavailable")(request)
         self._gone.set()
-        self._pod.process.kill()
+        self.pod.process.kill()
         return web.json_response(self._document())
 
     async def _attach(self, request: web.Request) -> web.StreamResponse:
@@ -124,7 +125,7 @@ class LittleCluster:
         sending = asyncio.create_task(self._send(websocket, queue))
         try:
             async for message in websocket:
-                await asyncio.to_thread(self._pod.send, message.data[1:])
+                await asyncio.to_thread(self.pod.send, message.data[1:])
         except BrokenPipeError:
             pass  # the pod is gone
         finally:

@@ -392,6 +392,7 @@ async def test_result_does_not_wait_for_a_pod_that_can_t_be_deleted_now(
         await asyncio.wait_for(scene.finished.wait(), DEADLINE)
         assert (scene.record.status, scene.record.pod_deleted, at.exists) == ("successful", False, True)
         assert [payload.file.closed for payload in scene.payloads] == [True]
+        assert await asyncio.to_thread(at.pod.process.wait, DEADLINE) == 0  # it was told that all is stored
         record = await task
         assert (record.pod_deleted, at.exists) == (True, False)
         (warning,) = scene.told.warnings
