@@ -9,15 +9,20 @@ demo_hosts.py stop KUBECONFIG NAMESPACE                     removes the namespac
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
+import urllib3
 from kubernetes import client, config
 
 NAMES = ("web1", "web2")
 START_LIMIT = 180.0
+ACCOUNT_LIMIT = 60.0
+REQUEST_LIMIT = 10.0
 NO_SSHD = 127
 SCRIPT = f"""
 test -x /usr/sbin/sshd || exit {NO_SSHD}
@@ -33,7 +38,10 @@ def start(kubeconfig: str, namespace: str, image: str, public_key: str) -> dict[
     """Starts the hosts, and waits until they take connections; returns an inventory."""
     core = _connect(kubeconfig)
     labels = {"app.kubernetes.io/part-of": "jobpods-demo"}
-    core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=namespace, labels=labels)))
+    core.create_namespace(
+        client.V1Namespace(metadata=client.V1ObjectMeta(name=namespace, labels=labels)),
+        _request_timeout=REQUEST_LIMIT,
+    )
     _await_service_account(core, namespace)
     for name in NAMES:
         core.create_namespaced_pod(namespace, _manifest(name, image, public_key))
@@ -63,10 +71,18 @@ def start(kubeconfig: str, namespace: str, image: str, public_key: str) -> dict[
 def stop(kubeconfig: str, namespace: str) -> None:
     """Removes the namespace with all that is in it; doesn't wait for it."""
     core = _connect(kubeconfig)
-    try:
-        for name in NAMES:
+    for name in NAMES:
+        with _where_it_is():
             core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
-        core.delete_namespace(namespace)
+    with _where_it_is():
+        core.delete_namespace(namespace, _request_timeout=REQUEST_LIMIT)
+
+
+@contextlib.contextmanager
+def _where_it_is() -> Iterator[None]:
+    """What is not there needs no removal."""
+    try:
+        yield
     except client.ApiException as exc:
         if exc.status != 404:
             raise
@@ -79,14 +95,18 @@ def _connect(kubeconfig: str) -> client.CoreV1Api:
 
 def _await_service_account(core: client.CoreV1Api, namespace: str) -> None:
     """A new namespace takes pods only when its default service account is there."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + ACCOUNT_LIMIT
     while True:
         try:
             core.read_namespaced_service_account("default", namespace)
             return
         except client.ApiException as exc:
-            if exc.status != 404 or time.monotonic() > deadline:
+            if exc.status != 404:
                 raise
+        if time.monotonic() > deadline:
+            raise SystemExit(
+                f"namespace {namespace} has no default service account after {ACCOUNT_LIMIT:.0f} s"
+            )
         time.sleep(0.05)
 
 
@@ -128,7 +148,19 @@ def _refuse_failed(pod: Any, image: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Does what the first argument says."""
+    """Does what the first argument says; ends with one line where the cluster does not let it."""
+    try:
+        return _obey(arguments)
+    except client.ApiException as exc:
+        words = exc.body if isinstance(exc.body, str) else ""
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            words = json.loads(words)["message"]
+        raise SystemExit(f"the API server says {exc.status} {exc.reason}: {words}") from None
+    except (config.ConfigException, urllib3.exceptions.HTTPError, OSError) as exc:
+        raise SystemExit(f"the cluster of {arguments[1]} can't be reached: {exc}") from None
+
+
+def _obey(arguments: list[str]) -> int:
     if len(arguments) == 5 and arguments[0] == "start":
         print(json.dumps(start(*arguments[1:])))
         return 0

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -49,6 +50,19 @@ class LocalCluster:
         )
         assert done.returncode == 0, done.stdout
         return done.stdout
+
+    @contextmanager
+    def without_api_server(self) -> Iterator[None]:
+        """The API server is killed for as long as the block lasts."""
+        self.run("stop", "kube-apiserver")
+        try:
+            yield
+        finally:
+            self.run("start", "kube-apiserver")
+            # These find out by themselves that it is back, but only after half a minute.
+            for component in ("kube-controller-manager", "kube-scheduler"):
+                self.run("stop", component)
+                self.run("start", component)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.network import TROUBLE
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 
@@ -93,7 +94,7 @@ class AttachStream:
             for start in range(0, len(content), _PIECE):
                 piece = b"\x00" + content[start : start + _PIECE]
                 try:
-                    await asyncio.wait_for(self._socket.send_bytes(piece), self._write_seconds)
+                    await within(self._write_seconds, self._socket.send_bytes(piece))
                 except asyncio.TimeoutError as error:
                     raise self._lost(f"nothing was read for {self._write_seconds:g} s", error) from error
                 except TROUBLE as error:
@@ -104,7 +105,7 @@ class AttachStream:
         # Being cancelled, the socket's own close cuts the connection: a client that is still connected but no
         # longer reads would block the container's output.
         with contextlib.suppress(*TROUBLE):
-            await asyncio.wait_for(self._socket.close(), _CLOSE_SECONDS)
+            await within(_CLOSE_SECONDS, self._socket.close())
 
     def _take(self, message: bytes) -> bytes:
         """Put one message where it belongs; the bytes of standard output are returned."""

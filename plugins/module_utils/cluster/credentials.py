@@ -29,6 +29,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.kubecon
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.kubeconfig_login import (
     MISSING_LIBRARY,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 
 _LOGIN_PROGRAM = Path(__file__).with_name("kubeconfig_login.py")
@@ -148,7 +149,7 @@ async def _log_in(connection: Connection, environ: Mapping[str, str], login_seco
     )
     what = f"The {connection.login} login of {connection.source}"
     try:
-        output, words = await asyncio.wait_for(process.communicate(request), login_seconds)
+        output, words = await within(login_seconds, process.communicate(request))
     except BaseException as error:
         # The plugin too, and what it has started: they hold the pipes.
         with contextlib.suppress(ProcessLookupError):

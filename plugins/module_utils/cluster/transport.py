@@ -25,6 +25,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
     status_document,
     words_of,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.network import (
     TROUBLE,
     Route,
@@ -202,14 +203,14 @@ class Transport:
         for refreshed in (False, True):
             await self._refuse_plain_http()
             credentials = self._credentials
-            opening = asyncio.wait_for(self._send(request, credentials), self.limits.request)
+            opening = within(self.limits.request, self._send(request, credentials))
             try:
                 response = await opening
                 if response.status == 200:
                     _notice_dead_peer(response)
                     return response
                 async with response:
-                    answer = await asyncio.wait_for(self._received(response), self.limits.request)
+                    answer = await within(self.limits.request, self._received(response))
             except TROUBLE as error:
                 raise trouble_of(error, self._route) from error
             if answer.status != 401 or refreshed:
@@ -251,7 +252,7 @@ class Transport:
                 proxy_headers=self._proxy_headers,
             )
             try:
-                return await asyncio.wait_for(opening, self.limits.request)
+                return await within(self.limits.request, opening)
             except UpgradeRefused as refusal:
                 answer = refusal.answer
             except aiohttp.WSServerHandshakeError as error:
@@ -285,7 +286,7 @@ class Transport:
                 return await self._received(response)
 
         try:
-            return await asyncio.wait_for(exchange(), self.limits.request)
+            return await within(self.limits.request, exchange())
         except TROUBLE as error:
             raise trouble_of(error, self._route) from error
 

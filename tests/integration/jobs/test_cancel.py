@@ -109,8 +109,7 @@ def test_while_the_api_server_is_away(
     """The job ends at once; its pod as soon as the API server is back, by the process that stays for it."""
     with controller.started(endless) as running:
         running.await_text("TASK [Wait]")
-        local_cluster.run("stop", "kube-apiserver")
-        try:
+        with local_cluster.without_api_server():
             os.kill(running.process.pid, signal.SIGKILL)
             running.process.wait()
             until(
@@ -118,8 +117,6 @@ def test_while_the_api_server_is_away(
                 "the job to be canceled",
             )
             assert controller.process_lines()
-        finally:
-            local_cluster.run("start", "kube-apiserver")
     canceled(controller)
     selector = "app.kubernetes.io/managed-by=jobpods"
     assert core.list_namespaced_pod(namespace, label_selector=selector).items == []

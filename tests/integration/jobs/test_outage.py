@@ -26,9 +26,8 @@ def test_the_api_server_is_killed_for_20_seconds(
     )
     with controller.started(job) as running:
         running.await_text("changed: [here] => (item=20)")
-        local_cluster.run("stop", "kube-apiserver")
-        time.sleep(OUTAGE)
-        local_cluster.run("start", "kube-apiserver")
+        with local_cluster.without_api_server():
+            time.sleep(OUTAGE)
         result = running.result()
         terminal = running.terminal
     assert result["job"]["status"] == "successful", result["msg"]
