@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.jobpods.controller.plugins.action.on_controller import ActionModule as OnController
-from ansible_collections.jobpods.controller.plugins.module_utils.job.current_inventory import (
-    current_inventory,
-)
+from ansible_collections.jobpods.controller.plugins.plugin_utils.current_inventory import current_inventory
+from ansible_collections.jobpods.controller.plugins.plugin_utils.on_controller import OnController
 
 
 class ActionModule(OnController):

@@ -116,12 +116,14 @@ options:
         beside it along), a mapping as the YAML inventory has it, or hosts with commas (V(web1,web2),
         V(web1,)).
       - V(current) is the inventory of the calling play, with the variables of its hosts and groups as they
-        are written; no facts, and nothing that was registered.
+        are written; no facts, and nothing that was registered. A C(--limit) of C(ansible-playbook) does not
+        count here; see O(limit).
       - A source that can't be parsed ends the job, here or in the pod.
     type: raw
     required: true
   extra_vars:
-    description: Extra variables.
+    description:
+      - Extra variables. They are data, as in AWX; a template that is left in one is not evaluated in the pod.
     type: dict
     default: {}
   credentials:

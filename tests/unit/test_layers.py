@@ -27,8 +27,9 @@ MAY_IMPORT = {
     CONTROLLER: {FAILURES, CLUSTER},
     JOB: {FAILURES, CLUSTER, POD, CONTROLLER},
     "modules": BELOW_PLUGINS,
-    "action": BELOW_PLUGINS,
-    "inventory": BELOW_PLUGINS,
+    "plugin_utils": BELOW_PLUGINS,
+    "action": BELOW_PLUGINS | {"plugin_utils"},
+    "inventory": BELOW_PLUGINS | {"plugin_utils"},
     "doc_fragments": set[str](),
 }
 """The layers, and the other layers of the collection that each may import from."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import LIMITS
 from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials import (
     Credentials,
     MachineCredential,
@@ -28,8 +29,6 @@ CONNECTION_OPTIONS = ("kubeconfig", "context", "host", "api_key", "verify_ssl", 
 LOST_ATTACHED = 600
 LOST_DETACHED = 3600
 """Seconds without its controller after which a pod ends its run, with `wait` and without."""
-LIMITS = {"pod_pending_timeout": 7200, "image_pull_timeout": 120, "cluster_outage_timeout": 300}
-"""Seconds, where neither the job nor its group says otherwise."""
 MAX_SECONDS = 30 * 24 * 3600
 MISSING = "does not exist"
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

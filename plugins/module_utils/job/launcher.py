@@ -146,8 +146,8 @@ def _missing(library: str) -> Failure:
 def run_module(verb: str, module: Module) -> None:
     """`main` of each of the modules: has a job process do it, and ends the module with its result.
 
-    The action plugin `on_controller` runs modules this way only with `async`. What they can't know, it puts
-    into their environment, beside the task's own.
+    The action plugins run modules this way only with `async`. What those can't know, they get by
+    environment variables, beside the task's own.
     """
     entry, folder = os.environ.get(ENTRY_VARIABLE), os.environ.get(FOLDER_VARIABLE)
     if not entry or not folder:

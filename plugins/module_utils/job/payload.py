@@ -40,6 +40,9 @@ INVENTORY_FOLDERS = ("group_vars", "host_vars")
 """Beside an inventory file, which Ansible reads with it."""
 COMPRESSION_LEVEL = 1
 NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+UNSAFE = "__ansible_unsafe"
+"""Ansible's mark in JSON for a text that is no template, whatever stands in it."""
+TEMPLATE = re.compile(r"\{[{%#]")
 CHUNK = 3 << 16
 """Bytes that are encoded at once: a multiple of 3, so that base64 has no padding between."""
 
@@ -80,6 +83,9 @@ def build_payload(launch: Launch, ident: str, limit: int = PAYLOAD_LIMIT) -> Pay
                 # A project may be a link to its latest release.
                 archive.add_folder(Path(launch.project).resolve(), "project", "ProjectNotFound", LEFT_OUT)
                 inventory = _add_inventory(archive, launch.inventory)
+                if launch.extra_vars:
+                    # A file, since ansible-runner would put them into its command line, for all to see.
+                    archive.add_text("env/extravars", json.dumps(as_data(launch.extra_vars)))
             head = json.dumps({"kwargs": runner_arguments(launch, ident, inventory)}).encode("ascii") + b"\n"
             return _written(itertools.chain((head,), _encoded(content)))
         except OSError as exc:
@@ -217,6 +223,19 @@ def _add_inventory(archive: _Archive, inventory: InventorySource) -> str:
     return f"inventory/{path.name}"
 
 
+def as_data(value: Any) -> Any:
+    """`value` for Ansible's JSON, with every text in it marked that looks like a template.
+
+    Extra variables of a launch are data, as in AWX (its setting ALLOW_JINJA_IN_EXTRA_VARS): what they were
+    made of may come from a managed host.
+    """
+    if isinstance(value, dict):
+        return {key: as_data(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [as_data(inner) for inner in value]
+    return {UNSAFE: value} if isinstance(value, str) and TEMPLATE.search(value) else value
+
+
 # --- arguments -----
 
 
@@ -234,7 +253,6 @@ def runner_arguments(launch: Launch, ident: str, inventory: str) -> dict[str, An
         "inventory": inventory,
         "envvars": ENVIRONMENT,
         "settings": {"suppress_output_file": True},  # the events have it all
-        "extravars": launch.extra_vars,
         "passwords": prompts(launch.credentials),
         "ssh_key": launch.credentials.machine.ssh_key_data,
         "cmdline": shlex.join(command_line(launch)),

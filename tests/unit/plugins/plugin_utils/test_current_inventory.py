@@ -25,10 +25,10 @@ from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from ansible.vars.plugins import get_vars_from_path
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.current_inventory import (
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import read_inventory
+from ansible_collections.jobpods.controller.plugins.plugin_utils.current_inventory import (
     current_inventory,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import read_inventory
 
 MAGIC = {
     "ansible_facts", "ansible_playbook_python", "group_names", "groups", "inventory_dir", "inventory_file",
@@ -235,7 +235,7 @@ PLACES = {
 @pytest.mark.parametrize("first", PLACES)
 def test_any_two_places_give_the_value_that_they_give_the_play(folder: Path, first: str, second: str) -> None:
     hosts = yaml.safe_load((folder / "conf" / "hosts.yml").read_text())
-    for place in {first, second}:
+    for place in sorted({first, second}):
         file, part = PLACES[place]
         if part == "all":
             hosts["all"]["vars"] = {"v": place}

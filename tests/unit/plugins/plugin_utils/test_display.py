@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from ansible import constants
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.display import JobDisplay, event_color
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
+from ansible_collections.jobpods.controller.plugins.plugin_utils.display import JobDisplay, event_color
 
 OK, CHANGED, ERROR = constants.COLOR_OK, constants.COLOR_CHANGED, constants.COLOR_ERROR
 STEP = constants.COLOR_HIGHLIGHT

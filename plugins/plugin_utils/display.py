@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from ansible import constants  # pylint: disable=ansible-bad-module-import  # for action plugins
+from ansible import constants
 
 
 class Terminal(Protocol):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from ansible.inventory.host import Host
 from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import TEMPLATE, UNSAFE
 
 try:
     from ansible.template import is_trusted_as_template
@@ -35,9 +35,6 @@ INTERNAL = frozenset(
     ("inventory_file", "inventory_dir", "inventory_hostname", "inventory_hostname_short", "group_names")
 )
 """What Ansible itself sets for each host, and will set again in the pod."""
-UNSAFE = "__ansible_unsafe"
-"""Ansible's mark in JSON for a text that is no template, whatever stands in it."""
-_TEMPLATE = re.compile(r"\{[{%#]")
 
 Variables = dict[str, Any]
 
@@ -198,6 +195,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(value)
     text = str(value)
-    if _TEMPLATE.search(text) and not (isinstance(value, str) and is_trusted_as_template(value)):
+    if TEMPLATE.search(text) and not (isinstance(value, str) and is_trusted_as_template(value)):
         return {UNSAFE: text}  # a vaulted text is no template, either
     return text

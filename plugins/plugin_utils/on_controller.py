@@ -18,10 +18,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments i
     validated,
     without_nulls,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.job.display import (
-    JobDisplay,
-    show_lines_at_once,
-)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import (
     ENTRY,
     ENTRY_VARIABLE,
@@ -30,13 +26,17 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher im
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.request import MainProcess, Request
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
+from ansible_collections.jobpods.controller.plugins.plugin_utils.display import (
+    JobDisplay,
+    show_lines_at_once,
+)
 
 TaskVars = dict[str, Any]
 
 show_lines_at_once()  # here, because Ansible's main process, which does the writing, only loads this file
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
+class OnController(ActionBase):  # type: ignore[misc]  # ansible-core has no types
     """The shared action: parameters go to a job process, and what it tells goes to the terminal."""
 
     _supports_check_mode = True
