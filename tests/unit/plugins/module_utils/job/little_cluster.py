@@ -9,6 +9,7 @@ import asyncio
 import copy
 import json
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,11 @@ from typing import Any
 
 from aiohttp import web
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.supervisor import (
+    descendants,
+    processes,
+    send_signal,
+)
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import (
     SENT,
     ApiServer,
@@ -34,6 +40,13 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.
 PODS = "/api/v1/namespaces/jobs/pods"
 NODE = "node1"
 GONE = status(404, "pods not found", "NotFound")
+
+
+def end(pod: SupervisedPod) -> None:
+    """Ends a pod as a deletion without grace does: whatever runs in it is killed."""
+    inner = descendants(pod.process.pid, processes())
+    pod.process.kill()
+    send_signal(inner, signal.SIGKILL)
 
 
 class LittleCluster:
@@ -114,7 +127,7 @@ class LittleCluster:
             self.undeletable -= 1
             return await status(503, "the server is away", "ServiceUnavailable")(request)
         self._gone.set()
-        self.pod.process.kill()
+        end(self.pod)
         return web.json_response(self._document())
 
     async def _attach(self, request: web.Request) -> web.StreamResponse:
@@ -153,5 +166,5 @@ async def little_cluster(folder: Path, authority: Authority, name: str) -> Async
                 yield cluster
             finally:
                 cluster._gone.set()
-                pod.process.kill()
+                end(pod)
                 await copying
