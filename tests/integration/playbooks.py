@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -235,18 +235,27 @@ class Controller:
         command = [str(BIN / "ansible-vault"), *arguments]
         subprocess.run(command, cwd=self.folder, env=self.environ, check=True, capture_output=True)
 
-    def process_lines(self) -> list[str]:
-        """The command lines and environments of the processes that use this machine's store."""
+    def processes(self) -> list[int]:
+        """The processes that use this machine's store; the job processes, where no playbook runs."""
         own = f"JOBPODS_DATA_DIR={self.store}".encode()
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                environ, line = (process / "environ").read_bytes(), (process / "cmdline").read_bytes()
+                environ = (process / "environ").read_bytes()
             except OSError:  # it has ended
                 continue
             if own in environ.split(b"\0"):
-                found.append((line + environ).decode(errors="replace"))
+                found.append(int(process.name))
         return found
+
+    def process_lines(self) -> list[str]:
+        """The command lines and environments of these processes."""
+        lines = []
+        for pid in self.processes():
+            with suppress(OSError):
+                for name in ("cmdline", "environ"):
+                    lines.append(Path(f"/proc/{pid}/{name}").read_bytes().decode(errors="replace"))
+        return lines
 
     def project(self, name: str = "project", **playbooks: Sequence[Options] | str) -> Path:
         """Makes a project folder with playbooks; a list is a play's tasks on all hosts."""

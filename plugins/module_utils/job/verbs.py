@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +38,15 @@ from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
+
 Result = dict[str, Any]
 Verb = Callable[[Request, LauncherFeed, Launcher], Awaitable["Result | None"]]
 
 LOOK_INTERVAL = 0.5
 """Seconds between two looks at the store while waiting for another process' job."""
+OWNER_SILENCE = 30.0
+"""Seconds without a heartbeat after which a job's process is likely to be gone."""
 OUTPUT_EVENTS = 500
 """Events that are read from the store at once to show them."""
 
@@ -160,7 +165,7 @@ async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
     deadline = time.monotonic() + timeout if timeout else None
     leaving = asyncio.create_task(launcher.gone())
     async with open_store(request) as opened:
-        shown, status = 0, ""
+        shown, status, warned = 0, "", False
         while not leaving.done():
             record = await opened.calls(opened.store.get, job_id)
             if record.status != status:
@@ -173,6 +178,9 @@ async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
                 await feed.flush()
             if record.status in FINAL:
                 break
+            if not warned and (words := _owner_silent(record)):
+                warned = True
+                feed.warning(words)
             if deadline is not None and time.monotonic() >= deadline:
                 result = await opened.calls(job_result, opened.store, job_id)
                 result.update(changed=False, failed=True)
@@ -211,11 +219,27 @@ async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -
         result = await opened.calls(job_result, opened.store, job_id)
         result.update(changed=True, failed=record.status not in FINAL)
         if result["failed"]:
+            how = f"Its job process on {record.controller_node} cancels it as soon as it can."
             result["msg"] = (
-                f"Job {job_id} was not canceled within timeout ({timeout} s), but the request stays: its job"
-                f" process on {record.controller_node} cancels it as soon as it can. {result['msg']}"
+                f"Job {job_id} was not canceled within timeout ({timeout} s), but the request stays."
+                f" {_owner_silent(record) or how} {result['msg']}"
             )
         return result
+
+
+def _owner_silent(record: JobRecord) -> str:
+    """What to say of a job whose process seems to be gone; empty where it is not."""
+    heard = record.heartbeat
+    silent = (datetime.now(timezone.utc) - heard).total_seconds() if heard is not None else 0.0
+    if silent < OWNER_SILENCE:
+        return ""
+    words = f"Its job process on {record.controller_node} has given no sign of life for {silent:.0f} s."
+    if record.pod_name:
+        words += (
+            f" The pod {record.pod_name} in namespace {record.namespace} ends by itself after its"
+            " controller_lost_timeout, or when you delete it."
+        )
+    return words
 
 
 async def job_info(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
 import pytest
-from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller
+from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, until
+from kubernetes import client
 
 Options = dict[str, Any]
 
@@ -40,6 +43,24 @@ def test_job_wait_has_a_limit_of_its_own(controller: Controller, job: Options) -
     assert "2 s" in waited["msg"]
     canceled = controller.verb("job_cancel", job_id=job_id)
     assert (canceled["changed"], canceled["job"]["status"]) == (True, "canceled")
+
+
+def test_a_job_process_that_is_gone_is_told(
+    controller: Controller, job: Options, core: client.CoreV1Api, namespace: str
+) -> None:
+    """Nobody ends the job then, but whoever waits for it or cancels it learns why, and what to do."""
+    controller.project(site=[{"ansible.builtin.pause": {"seconds": 3600}}])
+    launched = controller.verb("container_group_job", **{**job, "wait": False})
+    job_id = launched["job"]["id"]
+    until(lambda: controller.verb("job_info")["jobs"][0]["status"] == "running", "the job to run")
+    (pid,) = controller.processes()
+    os.kill(pid, signal.SIGKILL)
+    waited = controller.play([{"jobpods.controller.job_wait": {"job_id": job_id, "timeout": 40}}])
+    assert "has given no sign of life" in waited.terminal
+    canceled = controller.verb("job_cancel", job_id=job_id, timeout=1)
+    assert canceled["failed"]
+    assert canceled["job"]["pod_name"] in canceled["msg"]
+    core.delete_namespaced_pod(canceled["job"]["pod_name"], namespace, grace_period_seconds=0)
 
 
 @pytest.mark.parametrize("verb", ["job_wait", "job_info", "job_cancel"])
