@@ -25,7 +25,11 @@ def unpacked(package: str, cache: Path) -> Path:
         for old in cache.glob(f"{package}_*.deb"):
             old.unlink()
         command = ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", package]
-        subprocess.run(command, cwd=cache, check=True, capture_output=True)
+        if subprocess.run(command, cwd=cache, check=False, capture_output=True).returncode != 0:
+            subprocess.run(
+                ["apt-get", "update", "-q"], check=True, capture_output=True
+            )  # lists are old, or none
+            subprocess.run(command, cwd=cache, check=True, capture_output=True)
         (archive,) = cache.glob(f"{package}_*.deb")
         fresh = cache / f"{package}.new"
         subprocess.run(["dpkg-deb", "--extract", str(archive), str(fresh)], check=True, capture_output=True)
