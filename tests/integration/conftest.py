@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import ENTRY
+from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, until
 from ansible_collections.jobpods.controller.tests.integration.registry import running_registry
 from kubernetes import client, config
 
@@ -90,6 +92,25 @@ def core(kubeconfig: Path) -> Iterator[client.CoreV1Api]:
     connection = config.new_client_from_config(config_file=str(kubeconfig))  # type: ignore[no-untyped-call]
     yield client.CoreV1Api(connection)
     connection.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left(core: client.CoreV1Api) -> Iterator[None]:
+    """After all tests no job pod is left in any namespace, no job process, and no temporary file."""
+    before = set(Path(tempfile.gettempdir()).glob("*jobpods*"))
+    yield
+    until(lambda: not _left(core, before), "nothing to be left", limit=60)
+
+
+def _left(core: client.CoreV1Api, files: set[Path]) -> list[str]:
+    pods = core.list_pod_for_all_namespaces(label_selector="app.kubernetes.io/managed-by=jobpods").items
+    left = [f"pod {pod.metadata.name}" for pod in pods if pod.metadata]
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if not {os.fsencode(ENTRY), os.fsencode(ENTRY.resolve())}.isdisjoint(words):
+                left.append(f"process {process.name}")
+    return left + [str(path) for path in set(Path(tempfile.gettempdir()).glob("*jobpods*")) - files]
 
 
 @pytest.fixture
