@@ -82,6 +82,7 @@ class JobOwner:
                 finished.set()
                 return
             run = self._run = Run(self._request, client, self, self._progress)
+            stack.push_async_callback(run.close)
             heart = asyncio.create_task(self._beat())
             stack.callback(heart.cancel)
             self._recorder.broken.add_done_callback(lambda task: self._storing_failed(run, task))
@@ -111,8 +112,7 @@ class JobOwner:
             await run.conversation.bye()
         if removal is not None:
             await asyncio.wait((removal.task,), timeout=QUICK_REMOVAL)
-        if run.conversation is not None:
-            await run.conversation.close()
+        await run.close()
         gone = removal is None or (removal.task.done() and self._removed(removal, run.pod_name))
         await self._finish(outcome, gone)
         return None if gone else removal

@@ -137,6 +137,7 @@ class Run:
         self._started = False
         self._away_since: float | None = None
         self._watch: PodWatch | None = None
+        self._marking: asyncio.Task[None] | None = None
 
     @property
     def summary(self) -> Summary:
@@ -153,6 +154,11 @@ class Run:
         """Tells that the output below `offset` is in the store."""
         if self.conversation is not None:
             await self.conversation.store_reached(offset)
+
+    async def close(self) -> None:
+        """Leaves the pod, whatever runs in it."""
+        if self.conversation is not None:
+            await self.conversation.close()
 
     async def execute(self) -> Outcome:
         """Runs the job; the pod is left for the caller to delete, and the conversation to say `bye` to.
@@ -183,6 +189,8 @@ class Run:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._marking is not None:  # not cancelled: the row must say when the job started
+                await asyncio.gather(self._marking, return_exceptions=True)
             (built,) = await asyncio.gather(payload, return_exceptions=True)
             if isinstance(built, PayloadFile):
                 built.payload.file.close()  # it may be large, and the pod's deletion may take long
@@ -389,7 +397,7 @@ class Run:
         """Tells that the playbook was started, and marks the job as running."""
         self._started = True
         self._progress.step("playbook started", verbosity=1)
-        self._mark_running = asyncio.create_task(self._note_running())
+        self._marking = asyncio.create_task(self._note_running())
 
     async def _note_running(self) -> None:
         node = self._watch.state.node if self._watch is not None else ""

@@ -18,6 +18,9 @@ _INVENTORY_ERROR = re.compile(
 )
 """What ansible-core 2.16 and newer print for an inventory source that no plugin could parse."""
 
+NAMED_HOSTS = 3
+"""Failed hosts that the message names; the failure's details have them all."""
+
 
 def verdict(ended: Ended, summary: Summary, timeout: int) -> Failure | None:
     """How a run ended.
@@ -89,11 +92,17 @@ def _playbook_failed(ended: Ended, summary: Summary, said: str) -> Failure:
 
 
 def _named(failures: list[TaskFailure]) -> str:
-    first = failures[0]
-    what = "unreachable at" if first.unreachable else "failed at"
-    text = f"{first.host} ({what} task {first.task!r}: {' '.join(first.message.split())[:200]})"
-    others = len(failures) - 1
-    return text + (f" and {others} more host{'s' if others > 1 else ''}" if others else "")
+    """The first hosts that failed, each with its task, and how many more did."""
+    named = [_host(failure) for failure in failures[:NAMED_HOSTS]]
+    others = len(failures) - len(named)
+    if others:
+        named.append(f"{others} more host{'s' if others > 1 else ''}")
+    return " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+
+
+def _host(failure: TaskFailure) -> str:
+    what = "unreachable at" if failure.unreachable else "failed at"
+    return f"{failure.host} ({what} task {failure.task!r}: {' '.join(failure.message.split())[:200]})"
 
 
 def _error_line(said: str) -> str:

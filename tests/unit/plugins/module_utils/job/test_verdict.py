@@ -49,6 +49,12 @@ def test_no_other_end_is_a_success(cause: Cause) -> None:
     assert verdict(replace(GOOD, cause=cause), summary(), 5) is not None
 
 
+def several(hosts: str) -> dict[str, Any]:
+    """A summary in which hosts with these letters for names failed."""
+    failures = {host: TaskFailure(host, "Break", "All", "no", False) for host in hosts}
+    return {"status": "failed", "_failures": failures, "_failed_hosts": frozenset(hosts)}
+
+
 @pytest.mark.parametrize(
     ("ended", "said", "reason", "words"),
     [
@@ -98,8 +104,22 @@ def test_no_other_end_is_a_success(cause: Cause) -> None:
                 "_failed_hosts": frozenset("a"),
             },
             "PlaybookFailed",
-            "failed on a \\(unreachable at task 'Ping': no route\\)",
+            "failed on a \\(unreachable at task 'Ping': no route\\)\\.$",
             id="unreachable",
+        ),
+        pytest.param(
+            replace(GOOD, returncode=2),
+            several("ab"),
+            "PlaybookFailed",
+            "failed on a \\(failed at task 'Break': no\\) and b \\(failed at task 'Break': no\\)\\.$",
+            id="two-hosts",
+        ),
+        pytest.param(
+            replace(GOOD, returncode=2),
+            several("abcde"),
+            "PlaybookFailed",
+            "failed on a \\(.*\\), b \\(.*\\), c \\(.*\\) and 2 more hosts\\.$",
+            id="five-hosts",
         ),
     ],
 )
