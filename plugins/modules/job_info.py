@@ -67,8 +67,8 @@ stdout_truncated:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import ARGUMENTS
-from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import run_module
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import ARGUMENTS
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import run_module
 
 
 def main() -> None:

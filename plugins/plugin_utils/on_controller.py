@@ -13,19 +13,19 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import (
+from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import (
     ARGUMENTS,
     validated,
     without_nulls,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import (
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import (
     ENTRY,
     ENTRY_VARIABLE,
     FOLDER_VARIABLE,
     call,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.job.request import MainProcess, Request
-from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import MainProcess, Request
 from ansible_collections.jobpods.controller.plugins.plugin_utils.display import (
     JobDisplay,
     show_lines_at_once,

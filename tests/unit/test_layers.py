@@ -17,8 +17,10 @@ COLLECTION = "ansible_collections.jobpods.controller"
 SUPERVISOR = PLUGINS / "module_utils/pod/supervisor.py"
 
 FAILURES = "module_utils/failures"
-CLUSTER, POD, CONTROLLER, JOB = (f"module_utils/{name}" for name in ("cluster", "pod", "controller", "job"))
-BELOW_PLUGINS = {FAILURES, CLUSTER, POD, CONTROLLER, JOB}
+CLUSTER, POD, CONTROLLER, JOB, VERBS = (
+    f"module_utils/{name}" for name in ("cluster", "pod", "controller", "job", "verbs")
+)
+BELOW_PLUGINS = {FAILURES, CLUSTER, POD, CONTROLLER, JOB, VERBS}
 
 MAY_IMPORT = {
     FAILURES: set[str](),
@@ -26,6 +28,7 @@ MAY_IMPORT = {
     POD: {FAILURES, CLUSTER},
     CONTROLLER: {FAILURES, CLUSTER},
     JOB: {FAILURES, CLUSTER, POD, CONTROLLER},
+    VERBS: {FAILURES, CLUSTER, POD, CONTROLLER, JOB},
     "modules": BELOW_PLUGINS,
     "plugin_utils": BELOW_PLUGINS,
     "action": BELOW_PLUGINS | {"plugin_utils"},

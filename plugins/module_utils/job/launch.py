@@ -13,12 +13,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import LIMITS
 from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials import (
     Credentials,
     MachineCredential,
     VaultCredential,
     read_credentials,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import (
+    LIMITS,
+    LOST_ATTACHED,
+    LOST_DETACHED,
+    MAX_SECONDS,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
     ExecutionEnvironment,
@@ -26,10 +31,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import
 )
 
 CONNECTION_OPTIONS = ("kubeconfig", "context", "host", "api_key", "verify_ssl", "ssl_ca_cert")
-LOST_ATTACHED = 600
-LOST_DETACHED = 3600
-"""Seconds without its controller after which a pod ends its run, with `wait` and without."""
-MAX_SECONDS = 30 * 24 * 3600
 MISSING = "does not exist"
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"""[^\s{}"'/\\]+""")

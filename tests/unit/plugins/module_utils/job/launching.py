@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import validated
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import Launch, read_launch
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
 
 
 def launched(folder: Path, *, check: bool = False, diff: bool = False, **params: Any) -> Launch:

@@ -19,7 +19,6 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.jobpods.controller.plugins.module_utils import failures
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import resolve_connection
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.arguments import validated
 from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials import (
     MachineCredential,
     VaultCredential,
@@ -29,8 +28,9 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.launch impo
     Launch,
     read_inventory,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.job.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import ExecutionEnvironment
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.launching import launched
 
 DEADLINE = 60

@@ -18,8 +18,8 @@ from typing import Any, NoReturn, Protocol
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
-from ansible_collections.jobpods.controller.plugins.module_utils.job.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 
 ENTRY = Path(__file__).with_name("entry.py")
 ENTRY_VARIABLE = "JOBPODS_JOB_PROCESS"

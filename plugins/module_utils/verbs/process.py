@@ -18,11 +18,11 @@ import traceback
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job import verbs
-from ansible_collections.jobpods.controller.plugins.module_utils.job.feed import LauncherFeed
-from ansible_collections.jobpods.controller.plugins.module_utils.job.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
-from ansible_collections.jobpods.controller.plugins.module_utils.job.watchdog import Launcher
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs import jobs
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
 
 REQUEST_LIMIT = 64 << 20
 """Bytes of a request: extra variables, an inventory and credentials."""
@@ -54,7 +54,7 @@ async def _serve(commands: Any, messages: Any) -> int:
     launcher = Launcher(reader, request.main_process)
     status = 0
     try:
-        result = await verbs.VERBS[request.verb](request, feed, launcher)
+        result = await jobs.VERBS[request.verb](request, feed, launcher)
     except Failure as failure:
         result = refusal(failure, name=_name(request), controller_node=request.controller_node)
     except Exception:  # the outer edge: the launcher has to hear of a fault of ours, too

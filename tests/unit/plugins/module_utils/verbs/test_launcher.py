@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils import failures
-from ansible_collections.jobpods.controller.plugins.module_utils.job.launcher import ENTRY, LIBRARIES, call
-from ansible_collections.jobpods.controller.plugins.module_utils.job.request import Request
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import ENTRY, LIBRARIES, call
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 
 DEADLINE = 60
 SECRET = "s3cret-value"  # noqa: S105 - that is what is looked for

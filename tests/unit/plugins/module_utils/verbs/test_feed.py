@@ -13,9 +13,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from ansible_collections.jobpods.controller.plugins.module_utils.job import feed
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch, Event
-from ansible_collections.jobpods.controller.plugins.module_utils.job.feed import LauncherFeed
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs import feed
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 
 DEADLINE = 30

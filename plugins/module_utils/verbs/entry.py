@@ -30,7 +30,7 @@ def main() -> int:
     """Runs the job process, or tells the launcher which library it lacks."""
     install_collection(Path(__file__).resolve().parents[3])
     try:
-        from ansible_collections.jobpods.controller.plugins.module_utils.job.process import main as run
+        from ansible_collections.jobpods.controller.plugins.module_utils.verbs.process import main as run
     except ModuleNotFoundError as exc:
         sys.stdout.write(json.dumps({"type": "missing", "library": str(exc.name).partition(".")[0]}) + "\n")
         return 1

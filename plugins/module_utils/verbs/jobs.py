@@ -20,20 +20,20 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connect
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore, NewJob
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import store_options
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Event
-from ansible_collections.jobpods.controller.plugins.module_utils.job.feed import LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import read_launch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import build_payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
-from ansible_collections.jobpods.controller.plugins.module_utils.job.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import (
     FINAL,
     job_facts,
     job_result,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.run import RunRequest
-from ansible_collections.jobpods.controller.plugins.module_utils.job.watchdog import Launcher
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from ansible_collections.jobpods.controller.plugins.module_utils.job import watchdog
-from ansible_collections.jobpods.controller.plugins.module_utils.job.request import MainProcess, Request
-from ansible_collections.jobpods.controller.plugins.module_utils.job.watchdog import Launcher
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs import watchdog
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import MainProcess, Request
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
 
 DEADLINE = 30
 

@@ -10,11 +10,9 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import LIMITS
 
 Spec = dict[str, Any]
-
-LIMITS = {"pod_pending_timeout": 7200, "image_pull_timeout": 120, "cluster_outage_timeout": 300}
-"""Seconds, where neither the job nor its group says otherwise."""
 
 STORE: Spec = {
     "database_url": {"type": "str", "no_log": True},

@@ -9,7 +9,7 @@ import asyncio
 import os
 from contextlib import suppress
 
-from ansible_collections.jobpods.controller.plugins.module_utils.job.request import MainProcess, start_time
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import MainProcess, start_time
 
 POLL_INTERVAL = 1.0
 
