@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -94,6 +95,11 @@ def until(done: Callable[[], bool], what: str, limit: float = DEADLINE) -> None:
     while not done():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.05)
+
+
+def _hear_signals() -> None:
+    """Whoever runs the tests may ignore SIGHUP, as nohup does; what they start would inherit that."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Controller:
@@ -211,6 +217,7 @@ class Controller:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_hear_signals,
             )
         try:
             yield Running(process, terminal, self.folder / "results")
