@@ -15,10 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ansible_collections.jobpods.controller.plugins.module_utils.controller import tables
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.migrate import (
+    LATEST,
+    migrate,
+    version,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from sqlalchemy import URL, Connection, Engine, create_engine, event, extract, func, insert, inspect, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, extract, func, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 BUSY_TIMEOUT = 30.0
@@ -29,8 +33,6 @@ NETWORK_FILE_SYSTEMS = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "ceph", "glusterfs", "fuse.glusterfs")
 )
 """On which SQLite's WAL does not work: it needs shared memory (SQLite: Write-Ahead Logging)."""
-PREPARING = 0x6A6F62706F6473
-"""Number of the PostgreSQL lock under which tables are made: `create_all` looks first and makes then."""
 
 T = TypeVar("T")
 
@@ -43,7 +45,7 @@ class Database:
     """
 
     def __init__(self, options: StoreOptions) -> None:
-        """Opens it; makes tables where there are none.
+        """Opens it; makes its tables, or brings them to the version that is known here.
 
         Raises:
             Failure: `InvalidConfiguration`, where that can't be done; it never shows the URL, which may hold
@@ -54,8 +56,8 @@ class Database:
         self._engine = self._connect(options)
         self._writer = self._engine.execution_options(writes=True)
         try:
-            if self.read(_version) != tables.VERSION:
-                self.write(_prepare)
+            if self.read(version) != LATEST:
+                self.write(migrate)
         except Failure:
             self.close()
             raise
@@ -185,31 +187,6 @@ def file_system(path: Path) -> str:
             if len(mount) >= len(best) and (whole + "/").startswith(mount.rstrip("/") + "/"):
                 best, kind = mount, this
     return kind
-
-
-def _version(connection: Connection) -> int | None:
-    """Version of the tables that are there."""
-    if not inspect(connection).has_table(tables.settings.name):
-        return None
-    statement = select(tables.settings.c.value).where(tables.settings.c.name == "version")
-    found = connection.execute(statement).scalar()
-    return None if found is None else int(found)
-
-
-def _prepare(connection: Connection) -> None:
-    """Makes the tables in the transaction that looked for them: of many that do at once, one does."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(PREPARING)))
-    version = _version(connection)
-    if version is None:
-        tables.metadata.create_all(connection)
-        connection.execute(insert(tables.settings).values(name="version", value=str(tables.VERSION)))
-    elif version > tables.VERSION:
-        raise Failure(
-            "InvalidConfiguration",
-            f"The database was made by a later version of this collection (tables {version}, this one knows"
-            f" {tables.VERSION}); upgrade the collection, or give another database_url.",
-        )
 
 
 def _locked(error: OperationalError) -> bool:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store's tables."""
+"""The store's tables of jobs and their events; those of stored objects are in object_tables.py."""
 
 from __future__ import annotations
 
@@ -21,10 +21,15 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION = 1
-"""Of these tables; a store of a later version is refused."""
-
-metadata = MetaData()
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_name)s",
+        "uq": "%(table_name)s_%(column_0_name)s_unique",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+"""With names for everything, by which migrations can change it."""
 
 settings = Table(
     "settings",
@@ -32,6 +37,12 @@ settings = Table(
     Column("name", String(64), primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+
+def _origin(name: str, table: str) -> Column[int]:
+    """What a job was launched from: a mere note, which goes when that is deleted."""
+    return Column(f"{name}_id", Integer, ForeignKey(f"{table}.id", ondelete="SET NULL"), index=True)
+
 
 # Moments are seconds since the epoch, UTC: they are compared by the database, and mean the same in each.
 jobs = Table(
@@ -66,8 +77,30 @@ jobs = Table(
     Column("heartbeat", Float),
     Column("cancel_requested", Boolean, nullable=False, default=False),
     Column("stored_offset", BigInteger, nullable=False, default=0),
+    # What runs; sealed, and forgotten at the job's end.
     Column("sealed_launch", Text),
     Column("sealed_connection", Text),
+    # What was asked for, to launch it again; sealed, and kept with the job.
+    Column("sealed_request", Text),
+    Column("launch_type", String(16), nullable=False, default="manual"),
+    Column("launched_by", String(512), nullable=False, default=""),
+    _origin("organization", "organizations"),
+    _origin("project", "projects"),
+    _origin("inventory", "inventories"),
+    _origin("inventory_source", "inventory_sources"),
+    _origin("job_template", "job_templates"),
+    _origin("workflow_job_template", "workflow_job_templates"),
+    # The group that it has a place in, from `waiting` on; `container_group` keeps its name.
+    Column("container_group_id", Integer, ForeignKey("container_groups.id", ondelete="SET NULL"), index=True),
+    Column("candidates", JSON),
+    Column("task_impact", Integer, nullable=False, default=1),
+    Column("allow_simultaneous", Boolean, nullable=False, default=True),
+    Column("scm_revision", String(64), nullable=False, default=""),
+    # A slice, or a node of a workflow.
+    Column("parent_id", Integer, ForeignKey("jobs.id", ondelete="CASCADE"), index=True),
+    Column("workflow_node", String(512), nullable=False, default=""),
+    Column("job_slice_number", Integer, nullable=False, default=0),
+    Column("job_slice_count", Integer, nullable=False, default=1),
     Index("jobs_by_status", "status"),
 )
 

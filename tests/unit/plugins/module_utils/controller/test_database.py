@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from ansible_collections.jobpods.controller.plugins.module_utils.controller import database, tables
+from ansible_collections.jobpods.controller.plugins.module_utils.controller import database
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import (
     StoreOptions,
@@ -134,8 +134,7 @@ def test_file_that_may_not_be_written(public_folder: Path) -> None:
 def test_database_of_a_later_version(options: StoreOptions) -> None:
     JobStore.open(options).close()
     with closing(sqlite3.connect(file_of(options))) as connection:
-        later = str(tables.VERSION + 1)
-        connection.execute("UPDATE settings SET value = ? WHERE name = 'version'", (later,))
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
         connection.execute("DROP TABLE events")
         connection.commit()
         failure = refusal(options)
