@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+ACTIVE = ("new", "pending", "waiting", "running")
 FINAL = frozenset(("successful", "failed", "error", "canceled"))
 
 

@@ -5,31 +5,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.credential_types import (
+    read_inputs,
+    type_called,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 
-TYPES = {"machine": "machine", "Machine": "machine", "vault": "vault", "Vault": "vault"}
-"""Our names and AWX's of the types that a launch takes inline."""
-INPUTS = {
-    "machine": (
-        "username",
-        "password",
-        "ssh_key_data",
-        "ssh_key_unlock",
-        "become_method",
-        "become_username",
-        "become_password",
-    ),
-    "vault": ("vault_password", "vault_id"),
-}
-_KEY = re.compile(
-    r"-----BEGIN (?P<kind>[A-Z0-9 ]*)PRIVATE KEY-----(?P<lines>.+)-----END (?P=kind)PRIVATE KEY-----",
-    re.DOTALL,
-)
+TYPES_OF_LAUNCH = ("machine", "vault")
 
 
 @dataclass(frozen=True)
@@ -76,19 +62,19 @@ def read_credentials(given: Sequence[Mapping[str, Any]]) -> Credentials:
     vaults: dict[str, VaultCredential] = {}
     for index, entry in enumerate(given):
         where = f"credentials[{index}]"
-        kind = TYPES.get(str(entry.get("credential_type")))
-        if kind is None:
+        kind = type_called(entry.get("credential_type"))
+        if kind is None or kind.name not in TYPES_OF_LAUNCH:
             raise _invalid(
                 f"{where}.credential_type is {entry.get('credential_type')!r};"
-                " a launch takes machine and vault."
+                f" a launch takes {' and '.join(TYPES_OF_LAUNCH)}."
             )
-        inputs = _inputs(kind, entry.get("inputs") or {}, where)
-        if kind == "machine":
+        inputs = read_inputs(kind, entry.get("inputs") or {}, f"{where}.inputs")
+        if kind.name == "machine":
             if machine is not None:
                 raise _invalid(f"{where} is a second machine credential; a job takes one.")
-            machine = _machine(inputs, where)
+            machine = MachineCredential(**inputs)
         else:
-            vault = _vault(inputs, where)
+            vault = VaultCredential(**inputs)
             if vault.vault_id in vaults:
                 what = f"vault_id {vault.vault_id!r}" if vault.vault_id else "no vault_id"
                 raise _invalid(
@@ -96,74 +82,6 @@ def read_credentials(given: Sequence[Mapping[str, Any]]) -> Credentials:
                 )
             vaults[vault.vault_id] = vault
     return Credentials(machine or MachineCredential(), tuple(vaults.values()))
-
-
-def _inputs(kind: str, inputs: Mapping[str, Any], where: str) -> dict[str, str]:
-    known = INPUTS[kind]
-    read: dict[str, str] = {}
-    for name, value in inputs.items():
-        if name not in known:
-            raise _invalid(
-                f"{where}.inputs has {name!r}, which type {kind} does not; it has {', '.join(known)}."
-            )
-        if value is None:
-            continue
-        if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-            raise _invalid(f"{where}.inputs.{name} must be text, but it is a {type(value).__name__}.")
-        text = str(value)
-        if name != "ssh_key_data" and ("\n" in text or "\r" in text):
-            raise _invalid(f"{where}.inputs.{name} must be one line.")
-        if text:
-            read[name] = text
-    return read
-
-
-def _machine(inputs: dict[str, str], where: str) -> MachineCredential:
-    key = inputs.get("ssh_key_data", "")
-    if key:
-        key = inputs["ssh_key_data"] = key.replace("\r\n", "\n").strip() + "\n"
-        match = _KEY.match(key)
-        if match is None:
-            raise _invalid(
-                f"{where}.inputs.ssh_key_data is not a private key: it must begin with"
-                " -----BEGIN ... PRIVATE KEY----- and end with -----END ... PRIVATE KEY-----."
-            )
-        if not match["lines"].startswith("\n"):
-            raise _invalid(
-                f"{where}.inputs.ssh_key_data is a private key whose line breaks are lost; in YAML, write it"
-                " as a block with |."
-            )
-        locked = "ENCRYPTED" in match["kind"] or "Proc-Type: 4,ENCRYPTED" in key or _locked_openssh(key)
-        if locked and not inputs.get("ssh_key_unlock"):
-            raise _invalid(
-                f"{where}.inputs.ssh_key_data is locked with a passphrase; give it as ssh_key_unlock."
-            )
-    elif inputs.get("ssh_key_unlock"):
-        raise _invalid(f"{where}.inputs.ssh_key_unlock is given without ssh_key_data.")
-    return MachineCredential(**inputs)
-
-
-def _locked_openssh(key: str) -> bool:
-    """Whether an OpenSSH key has a cipher (OpenSSH: PROTOCOL.key: magic, then the cipher's name)."""
-    import base64
-    import binascii
-
-    if "BEGIN OPENSSH" not in key:
-        return False
-    try:
-        content = base64.b64decode("".join(key.splitlines()[1:-1]))
-    except (binascii.Error, ValueError):
-        return False
-    return content.startswith(b"openssh-key-v1\0") and content[15:23] != b"\0\0\0\x04none"
-
-
-def _vault(inputs: dict[str, str], where: str) -> VaultCredential:
-    if "vault_password" not in inputs:
-        raise _invalid(f"{where}.inputs.vault_password is missing.")
-    vault_id = inputs.get("vault_id", "")
-    if "@" in vault_id:
-        raise _invalid(f"{where}.inputs.vault_id must be a name without @, for example prod.")
-    return VaultCredential(**inputs)
 
 
 def _invalid(message: str) -> Failure:

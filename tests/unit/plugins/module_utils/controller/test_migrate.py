@@ -19,7 +19,9 @@ from sqlalchemy.exc import SAWarning
 
 def index_names(connection: Connection) -> set[str]:
     """Of SQLite's own list: its indexes on expressions are no others' business."""
-    found = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"))
+    found = connection.execute(
+        text("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+    )
     return {str(name) for name in found.scalars()}
 
 

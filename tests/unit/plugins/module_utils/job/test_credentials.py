@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.credential_types import TYPES
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials import (
-    INPUTS,
     Credentials,
     MachineCredential,
     VaultCredential,
@@ -76,7 +76,7 @@ def test_none_given_is_none() -> None:
 
 
 def test_machine_credential_has_all_of_awx_s_inputs() -> None:
-    inputs = {name: f"the {name}" for name in INPUTS["machine"] if not name.startswith("ssh")}
+    inputs = {name: f"the {name}" for name in TYPES["machine"].inputs if not name.startswith("ssh")}
     inputs |= {"ssh_key_data": key("openssh", locked=True), "ssh_key_unlock": SECRET}
     assert read_credentials([machine(**inputs)]).machine == MachineCredential(**inputs)
 

@@ -1,0 +1,98 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds stored objects by what users call them: a name, or an id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS, Kind
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from sqlalchemy import ColumnElement, Connection, Row, select
+
+NAMED_AT_MOST = 10
+"""Names that a message lists of those that there are."""
+
+
+class Lookup:
+    """Finds objects in one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(
+        self, kind: Kind, called: object, scope: Mapping[str, Any] | None = None, *, lock: bool = False
+    ) -> Row[Any] | None:
+        """The row of an object, or None.
+
+        Args:
+            kind: its kind.
+            called: its name; else, where it is a number, its id.
+            scope: values of the columns of its scope that are known, for example `{"organization_id": 3}`.
+            lock: it will be changed in this transaction.
+
+        Raises:
+            Failure: `InvalidConfiguration`, where several have this name.
+        """
+        columns = kind.table.c
+        known = [columns[name] == value for name, value in (scope or {}).items()]
+        found = self._rows([columns.name == str(called), *known], kind, lock)
+        if not found and str(called).isdecimal():
+            found = self._rows([columns.id == int(str(called)), *known], kind, lock)
+        if len(found) > 1:
+            raise _invalid(
+                f"There are {len(found)} of kind {kind.words} with the name {called!r}; give"
+                f" {' and '.join(kind.scope)}, or its id (one of {', '.join(str(row.id) for row in found)})."
+            )
+        return found[0] if found else None
+
+    def get(self, kind: Kind, called: object, option: str, organization: int | None = None) -> Row[Any]:
+        """The row of an object that an option names.
+
+        Args:
+            kind: its kind.
+            called: its name or id.
+            option: for messages.
+            organization: where several have this name, the one of this organization is meant.
+
+        Raises:
+            Failure: `InvalidConfiguration`, where there is none or are several.
+        """
+        row = None
+        if organization is not None and "organization" in kind.scope:
+            row = self.find(kind, called, {"organization_id": organization})
+        try:
+            row = row or self.find(kind, called)
+        except Failure as failure:
+            raise _invalid(f"{option}: {failure.message}") from failure
+        if row is None:
+            raise _invalid(f"{option}: there is no {kind.words} {called!r}{self._others(kind)}.")
+        return row
+
+    def names(self, kind: str, ids: Iterable[int | None]) -> dict[int, str]:
+        """The names of objects, by their ids."""
+        wanted = {number for number in ids if number is not None}
+        if not wanted:
+            return {}
+        columns = KINDS[kind].table.c
+        rows = self._connection.execute(select(columns.id, columns.name).where(columns.id.in_(wanted)))
+        return {row.id: row.name for row in rows}
+
+    def _rows(self, conditions: Sequence[ColumnElement[bool]], kind: Kind, lock: bool) -> Sequence[Row[Any]]:
+        statement = select(kind.table).where(*conditions)
+        return self._connection.execute(statement.with_for_update() if lock else statement).all()
+
+    def _others(self, kind: Kind) -> str:
+        """The end of a sentence that tells which objects there are."""
+        names = select(kind.table.c.name).order_by(kind.table.c.name).limit(NAMED_AT_MOST + 1)
+        found = [str(name) for name in self._connection.execute(names).scalars()]
+        if not found:
+            return "; none is stored"
+        more = ", ..." if len(found) > NAMED_AT_MOST else ""
+        return f" (there are: {', '.join(found[:NAMED_AT_MOST])}{more})"
+
+
+def _invalid(message: str) -> Failure:
+    return Failure("InvalidConfiguration", message)
