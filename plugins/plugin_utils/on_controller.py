@@ -13,7 +13,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import refused
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import (
     ARGUMENTS,
     validated,
@@ -53,7 +53,8 @@ class OnController(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             params = self.resolve(validated(verb, self._task.args), task_vars)
         except Failure as failure:
             named = self._task.args.get("name") or self._task.args.get("playbook") or ""
-            return {**result, **refusal(failure, name=str(named), controller_node=socket.gethostname())}
+            answer = refused(verb, failure, name=str(named), controller_node=socket.gethostname())
+            return {**result, **answer}
         if self._task.async_val:
             return self._run_module(verb, params, task_vars)
         request = Request(

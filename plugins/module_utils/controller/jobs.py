@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database, clock
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import ObjectStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import (
     FINAL,
@@ -83,6 +84,11 @@ class JobStore:
     def warnings(self) -> Sequence[str]:
         """What the user should know about where the store lies."""
         return tuple(self._database.warnings)
+
+    @property
+    def objects(self) -> ObjectStore:
+        """The objects in the same database."""
+        return ObjectStore(self._database, self._box)
 
     # -- a job's life --
 

@@ -26,7 +26,6 @@ HIDDEN = "$encrypted$"
 USERS_NAMED = 10
 
 Values = dict[str, Any]
-Check = Callable[[Values], Values]
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,16 @@ class StoredObject:
     id: int
     name: str
     values: Values = field(repr=False)
+
+
+Reader = Callable[[str, int], StoredObject]
+"""Reads the object of a kind that has an id."""
+Check = Callable[[Values, Reader], Values]
+
+
+def unchecked(values: Values, reader: Reader) -> Values:
+    """Takes any values."""
+    return values
 
 
 @dataclass(frozen=True)
@@ -102,14 +111,20 @@ class ObjectStore:
         self._box = box
 
     def save(
-        self, kind: str, wanted: Wanted, *, check: Check = lambda values: values, dry_run: bool = False
+        self,
+        kind: str,
+        wanted: Wanted,
+        *,
+        check: Check = lambda values, _reader: values,
+        dry_run: bool = False,
     ) -> Change:
         """Makes an object what is wanted.
 
         Args:
             kind: its kind.
             wanted: what it shall be.
-            check: told the object's values as they would be; returns them in their final form, or raises.
+            check: told the object's values as they would be, and how to read the objects that they refer to;
+                returns them in their final form, or raises.
             dry_run: only tell what would change.
 
         Raises:
@@ -156,24 +171,15 @@ class ObjectStore:
 
     def by_id(self, kind: str, number: int) -> StoredObject:
         """The object of an id that another one refers to."""
-
-        def work(connection: Connection) -> StoredObject:
-            table = KINDS[kind].table
-            row = connection.execute(select(table).where(table.c.id == number)).first()
-            if row is None:
-                raise Failure(
-                    "InvalidConfiguration", f"The {KINDS[kind].words} with the id {number} was deleted."
-                )
-            return _Work(connection, self._box, KINDS[kind]).stored(row)
-
-        return self._database.read(work)
+        return self._database.read(lambda connection: _read(connection, self._box, kind, number))
 
     def list(self, kind: str, **filters: object) -> list[Values]:
         """Objects as they are shown to users, by name.
 
         Args:
             kind: their kind.
-            filters: `name`, or an option that is a reference: the other object's name or id.
+            filters: `name`, or options with the values that they have; of a reference the other object's name
+                or id, of a list an object that is in it.
 
         Raises:
             Failure: `InvalidConfiguration`, where a filter names no object.
@@ -182,6 +188,7 @@ class ObjectStore:
         def work(connection: Connection) -> list[Values]:
             own, lookup = KINDS[kind], Lookup(connection)
             statement = select(own.table).order_by(own.table.c.name, own.table.c.id)
+            others: dict[str, object] = {}
             for option, value in filters.items():
                 if option == "name":
                     statement = statement.where(own.table.c.name == str(value))
@@ -189,9 +196,10 @@ class ObjectStore:
                     number = lookup.get(KINDS[own.references[option]], value, option).id
                     statement = statement.where(own.table.c[f"{option}_id"] == number)
                 else:
-                    statement = statement.where(own.table.c[option] == value)
+                    others[option] = value
             worker = _Work(connection, self._box, own)
-            return [worker.shown(worker.stored(row)) for row in connection.execute(statement)]
+            found = [worker.shown(worker.stored(row)) for row in connection.execute(statement).all()]
+            return [shown for shown in found if all(_fits(shown[name], others[name]) for name in others)]
 
         return self._database.read(work)
 
@@ -229,7 +237,9 @@ class _Work:
             base = self.stored(self._lookup.get(kind, wanted.copy_from, "copy_from")).values
         else:
             base = self._defaults()
-        values = check({**base, **given})
+        values = check(
+            {**base, **given}, lambda other, number: _read(self._connection, self._box, other, number)
+        )
         changed = [option for option in values if before is None or values[option] != before.values[option]]
         if before is not None and before.name != name:
             changed.append("name")
@@ -359,9 +369,11 @@ class _Work:
         users = list(users_of(self._connection, self._kind, before.id))
         if users:
             more = f" and {len(users) - USERS_NAMED} more" if len(users) > USERS_NAMED else ""
-            raise _invalid(
+            raise Failure(
+                "InvalidConfiguration",
                 f"The {self._kind.words} {before.name!r} can't be deleted: it is in use by"
-                f" {', '.join(users[:USERS_NAMED])}{more}."
+                f" {', '.join(users[:USERS_NAMED])}{more}.",
+                hint="Take it out there first.",
             )
         self._connection.execute(delete(self._kind.table).where(self._kind.table.c.id == before.id))
         return Change(None, before.name, self.shown(before), {})
@@ -403,6 +415,18 @@ class _Work:
 
     def _column(self, option: str) -> str:
         return f"{option}_id" if option in self._kind.references else option
+
+
+def _fits(value: object, wanted: object) -> bool:
+    return wanted in value if isinstance(value, list) else value == wanted
+
+
+def _read(connection: Connection, box: SecretBox, kind: str, number: int) -> StoredObject:
+    table = KINDS[kind].table
+    row = connection.execute(select(table).where(table.c.id == number)).first()
+    if row is None:
+        raise _invalid(f"The {KINDS[kind].words} with the id {number} was deleted.")
+    return _Work(connection, box, KINDS[kind]).stored(row)
 
 
 def _without_secrets(kind: str, option: str, value: Any, values: Values) -> Any:

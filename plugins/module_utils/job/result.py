@@ -93,7 +93,7 @@ def refusal(failure: Failure, *, name: str = "", controller_node: str = "") -> d
     return {
         "changed": False,
         "failed": True,
-        "msg": _advice(failure.reason, failure.message, failure.hint),
+        "msg": advice(failure.reason, failure.message, failure.hint),
         "job": job,
         "stdout": "",
         "stdout_truncated": False,
@@ -105,14 +105,15 @@ def sentence(record: JobRecord) -> str:
     who = f"Job {record.id} ({record.name})"
     if record.failure is not None and record.status in FINAL:
         failure = record.failure
-        return f"{who} {record.status}: {_advice(failure['reason'], failure['message'], failure['hint'])}"
+        return f"{who} {record.status}: {advice(failure['reason'], failure['message'], failure['hint'])}"
     if record.status not in FINAL:
         return f"{who} is {record.status}." + (f" {record.job_explanation}" if record.job_explanation else "")
     counts = ", ".join(f"{count} {status}" for status, count in record.host_status_counts.items() if count)
     return f"{who} successful in {record.elapsed:.1f} s: {counts or 'no hosts'}."
 
 
-def _advice(reason: str, message: str, hint: str) -> str:
+def advice(reason: str, message: str, hint: str) -> str:
+    """A failure in a sentence or two."""
     end = "" if message.endswith((".", "!", "?")) else "."
     return f"{reason}: {message}{end}" + (f" {hint}" if hint else "")
 

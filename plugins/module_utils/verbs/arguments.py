@@ -11,14 +11,13 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import LIMITS
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import (
+    OBJECT_ARGUMENTS,
+    OBJECT_INFO,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arguments import STORE
 
 Spec = dict[str, Any]
-
-STORE: Spec = {
-    "database_url": {"type": "str", "no_log": True},
-    "secret_key_file": {"type": "path", "no_log": False},
-    "data_dir": {"type": "path"},
-}
 
 EXECUTION_ENVIRONMENT: Spec = {
     "type": "dict",
@@ -102,6 +101,8 @@ ARGUMENTS: dict[str, Spec] = {
     "job_cancel": JOB_CANCEL,
     "job_info": JOB_INFO,
     "job_wait": JOB_WAIT,
+    "object_info": OBJECT_INFO,
+    **OBJECT_ARGUMENTS,
 }
 
 

@@ -10,11 +10,10 @@ import json
 import signal
 import time
 import uuid
-from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import resolve_connection
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore, NewJob
@@ -32,6 +31,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.result impo
 from ansible_collections.jobpods.controller.plugins.module_utils.job.run import RunRequest
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import Result, Verb
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
 
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
-
-Result = dict[str, Any]
-Verb = Callable[[Request, LauncherFeed, Launcher], Awaitable["Result | None"]]
 
 LOOK_INTERVAL = 0.5
 """Seconds between two looks at the store while waiting for another process' job."""

@@ -18,7 +18,7 @@ from typing import Any, NoReturn, Protocol
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
-from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import refused
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 
 ENTRY = Path(__file__).with_name("entry.py")
@@ -83,7 +83,7 @@ def call(request: Request, show: Show, entry: Path = ENTRY) -> dict[str, Any]:
                 errors.seek(0)
                 words = errors.read()[-8192:].decode("utf-8", "replace")
                 message = f"The job process {_ended(process.returncode)} before it gave a result."
-                result = refusal(Failure("ControllerLost", message, traceback=words))
+                result = refused(request.verb, Failure("ControllerLost", message, traceback=words))
             return result
         finally:
             for pipe in (process.stdin, process.stdout):
@@ -108,7 +108,7 @@ def _talk(process: subprocess.Popen[bytes], request: Request, show: Show) -> dic
             result: dict[str, Any] = message["result"]
             return result
         if message["type"] == "missing":
-            return refusal(_missing(message["library"]))
+            return refused(request.verb, _missing(message["library"]))
         show(message)
     return None
 

@@ -18,9 +18,9 @@ import traceback
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs import jobs
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import refused
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import verb
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
 
@@ -54,18 +54,15 @@ async def _serve(commands: Any, messages: Any) -> int:
     launcher = Launcher(reader, request.main_process)
     status = 0
     try:
-        result = await jobs.VERBS[request.verb](request, feed, launcher)
+        result = await verb(request.verb)(request, feed, launcher)
     except Failure as failure:
-        result = refusal(failure, name=_name(request), controller_node=request.controller_node)
+        result = _refused(request, failure)
     except Exception:  # the outer edge: the launcher has to hear of a fault of ours, too
         status = 1
         words = traceback.format_exc()
         sys.stderr.write(words)
-        result = refusal(
-            Failure("ControllerLost", "The job process met an error of its own.", traceback=words),
-            name=_name(request),
-            controller_node=request.controller_node,
-        )
+        fault = Failure("ControllerLost", "The job process met an error of its own.", traceback=words)
+        result = _refused(request, fault)
     if result is not None:
         feed.tell({"type": "result", "result": result})
     await feed.flush()
@@ -73,6 +70,7 @@ async def _serve(commands: Any, messages: Any) -> int:
     return status
 
 
-def _name(request: Request) -> str:
-    """What the job would have been called."""
-    return str(request.params.get("name") or request.params.get("playbook") or "")
+def _refused(request: Request, failure: Failure) -> dict[str, Any]:
+    """The answer to a request that could not be done."""
+    name = str(request.params.get("name") or request.params.get("playbook") or "")
+    return refused(request.verb, failure, name=name, controller_node=request.controller_node)

@@ -1,0 +1,122 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verbs of stored objects: all kinds are made, changed, deleted and listed in the same way."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import (
+    Change,
+    ObjectStore,
+    Wanted,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.jobs import open_store
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import (
+    OBJECT_ARGUMENTS,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_checks import (
+    check_values,
+    read_given,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import Result, Verb
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
+
+
+async def save_object(
+    request: Request, feed: LauncherFeed, launcher: Launcher, *, kind: str
+) -> Result | None:
+    """Makes, changes or deletes one object."""
+    params = request.params
+    wanted = Wanted(
+        name=str(params["name"]),
+        given=read_given(kind, params, Path(request.folder)),
+        new_name=params.get("new_name"),
+        copy_from=params.get("copy_from"),
+    )
+    async with open_store(request) as opened:
+        objects = opened.store.objects
+        if params["state"] == "absent":
+            change = await opened.calls(objects.delete, kind, wanted, dry_run=request.check)
+        else:
+            change = await opened.calls(
+                objects.save, kind, wanted, check=partial(check_values, kind), dry_run=request.check
+            )
+    return _result(kind, change, request)
+
+
+def _result(kind: str, change: Change, request: Request) -> Result:
+    result: Result = {
+        "changed": change.changed,
+        "failed": False,
+        "msg": _sentence(KINDS[kind].words, change, request.check),
+        "id": change.id,
+        "name": change.name,
+        "object": change.after,
+    }
+    if request.check and not change.before:
+        result["id"] = result["object"]["id"] = None  # the number that it would get is not known
+    if request.diff:
+        result["diff"] = {"before": change.before, "after": _marked(change)}
+    return result
+
+
+def _marked(change: Change) -> dict[str, Any]:
+    """The object after the change, so that a secret's change is seen: both of its values look the same."""
+    same = [
+        option
+        for option in change.options
+        if change.before and option in change.after and change.before.get(option) == change.after[option]
+    ]
+    return {**change.after, **{option: "VALUE CHANGED" for option in same}}
+
+
+def _sentence(words: str, change: Change, check: bool) -> str:
+    """One sentence that tells what was, or in check mode would be, done."""
+    would, been = ("would be", "") if check else ("was", "")
+    who = f"{words[0].upper()}{words[1:]} {change.name!r}"
+    if not change.changed:
+        return f"{who} {'is as it should be' if change.after else 'is not there'}."
+    if not change.before:
+        return f"{who} {would} {been}created."
+    if not change.after:
+        return f"{who} {would} {been}deleted."
+    return f"{who} {would} {been}changed: {', '.join(change.options)}."
+
+
+async def object_info(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
+    """Lists objects of one kind."""
+    params = request.params
+    kind = KINDS[params["kind"]]
+    filters = dict(params["filters"])
+    for name in ("name", "organization"):
+        if params[name] is not None:
+            filters[name] = params[name]
+    searchable = {"name", *kind.options} - kind.sealed
+    unknown = sorted(set(filters) - searchable)
+    if unknown:
+        known = ", ".join(sorted(searchable))
+        raise Failure(
+            "InvalidConfiguration",
+            f"filters: {kind.name} has no {unknown[0]!r} to search for; it has {known}.",
+        )
+    async with open_store(request) as opened:
+        found = await opened.calls(_list, opened.store.objects, kind.name, filters)
+    return {"changed": False, "failed": False, "objects": found}
+
+
+def _list(objects: ObjectStore, kind: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
+    return objects.list(kind, **filters)
+
+
+VERBS: dict[str, Verb] = {
+    "object_info": object_info,
+    **{kind: partial(save_object, kind=kind) for kind in OBJECT_ARGUMENTS},
+}

@@ -1,0 +1,139 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: container_group
+short_description: Manage container groups
+version_added: 0.1.0
+description:
+  - A container group is a connection to a Kubernetes or OpenShift cluster, a namespace and a pod spec, and
+    how many jobs it takes at once.
+  - The connection is from one source, never mixed. It is O(credential), or O(kubeconfig) and O(context), or
+    O(host), O(api_key), O(verify_ssl) and O(ssl_ca_cert); else that of the environment in which a job is
+    launched.
+  - A pod spec is checked when it is saved, and tried on the cluster by a server-side dry run where the
+    cluster can be reached. Only one that the API server calls invalid is refused; where it can't be tried, a
+    warning says why.
+extends_documentation_fragment:
+  - jobpods.controller.attributes
+  - jobpods.controller.named_object
+  - jobpods.controller.store
+options:
+  credential:
+    description: Name or id of a C(kubernetes_bearer_token) credential.
+    type: str
+  kubeconfig:
+    description:
+      - Path of a kubeconfig on the controller, which each job reads anew; or its content as a mapping, which
+        is kept encrypted.
+    type: raw
+  context:
+    description: The context of the kubeconfig to use; without it, its current one.
+    type: str
+  host:
+    description: URL of the API server, for example C(https://kubernetes.example.com:6443).
+    type: str
+  api_key:
+    description: A bearer token that the API server accepts. It is kept encrypted.
+    type: str
+  verify_ssl:
+    description: Whether the API server's certificate is checked; it is, unless this is V(false).
+    type: bool
+    aliases: [validate_certs]
+  ssl_ca_cert:
+    description: The certificates of the authorities to trust, as PEM text or the path of such a file.
+    type: str
+    aliases: [ca_cert]
+  namespace:
+    description: The pods' namespace; without it the one in O(pod_spec_override), else V(default).
+    type: str
+  pod_spec_override:
+    description:
+      - A Pod, as a mapping or as YAML or JSON text, that is merged over the default pod spec as AWX does,
+        so an override made for AWX gives the same pod. Mappings are merged, lists replace; a null removes
+        a default.
+      - The container named C(worker), or else the first one, runs the job.
+    type: raw
+  execution_environment:
+    description:
+      - Name or id of the execution environment of jobs that name none; wins over the override's image.
+    type: str
+  max_concurrent_jobs:
+    description:
+      - So many jobs run in the group at once; V(0) is no limit. Work beyond goes to the next group, or
+        waits.
+    type: int
+  max_forks:
+    description:
+      - The jobs that run in the group at once have so many forks together; V(0) is no limit. A job counts as
+        its forks (5 where it says none), but no more than its hosts, plus 1.
+    type: int
+  pod_pending_timeout:
+    description: Seconds from the first try to create a pod until the job runs in it; V(7200) where not given.
+    type: int
+  image_pull_timeout:
+    description: Seconds from the first failed pull of the image; V(120) where not given.
+    type: int
+  cluster_outage_timeout:
+    description: Seconds that the cluster may be away while a job runs in it; V(300) where not given.
+    type: int
+seealso:
+  - module: jobpods.controller.credential
+  - module: jobpods.controller.credential_test
+  - module: jobpods.controller.container_group_job
+"""
+
+EXAMPLES = r"""
+- name: Have a container group in a cluster
+  jobpods.controller.container_group:
+    name: prod
+    credential: prod cluster
+    namespace: jobs
+    max_concurrent_jobs: 20
+    pod_spec_override:
+      spec:
+        nodeSelector:
+          purpose: jobs
+
+- name: Have another like it, in a namespace of its own
+  jobpods.controller.container_group:
+    name: prod-network
+    copy_from: prod
+    namespace: network-jobs
+"""
+
+RETURN = r"""
+id:
+  description: The object's id; null where there is none (any more).
+  returned: success
+  type: int
+name:
+  description: The object's name.
+  returned: success
+  type: str
+object:
+  description: All that is stored of the object, with V($encrypted$) for secrets; empty where it is deleted.
+  returned: success
+  type: dict
+failure:
+  description: Why the object could not be changed, with C(reason), C(message) and C(hint).
+  returned: failure
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import ARGUMENTS
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import run_module
+
+
+def main() -> None:
+    """Manage container groups."""
+    run_module("container_group", AnsibleModule(ARGUMENTS["container_group"], supports_check_mode=True))
+
+
+if __name__ == "__main__":
+    main()
