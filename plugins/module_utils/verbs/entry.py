@@ -10,7 +10,6 @@ The collection may lie anywhere that Ansible finds it, which Python alone would 
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -27,13 +26,10 @@ def install_collection(root: Path) -> None:
 
 
 def main() -> int:
-    """Runs the job process, or tells the launcher which library it lacks."""
+    """Runs the job process."""
     install_collection(Path(__file__).resolve().parents[3])
-    try:
-        from ansible_collections.jobpods.controller.plugins.module_utils.verbs.process import main as run
-    except ModuleNotFoundError as exc:
-        sys.stdout.write(json.dumps({"type": "missing", "library": str(exc.name).partition(".")[0]}) + "\n")
-        return 1
+    from ansible_collections.jobpods.controller.plugins.module_utils.verbs.process import main as run
+
     return run()
 
 

@@ -53,8 +53,9 @@ async def _serve(commands: Any, messages: Any) -> int:
     feed = LauncherFeed(writer)
     launcher = Launcher(reader, request.main_process)
     status = 0
+    result: dict[str, Any] | None = None
     try:
-        result = await verb(request.verb)(request, feed, launcher)
+        result = await _done(request, feed, launcher)
     except Failure as failure:
         result = _refused(request, failure)
     except Exception:  # the outer edge: the launcher has to hear of a fault of ours, too
@@ -68,6 +69,15 @@ async def _serve(commands: Any, messages: Any) -> int:
     await feed.flush()
     await feed.close()
     return status
+
+
+async def _done(request: Request, feed: LauncherFeed, launcher: Launcher) -> dict[str, Any] | None:
+    try:
+        do = verb(request.verb)
+    except ModuleNotFoundError as exc:
+        feed.tell({"type": "missing", "library": str(exc.name).partition(".")[0]})
+        return None
+    return await do(request, feed, launcher)
 
 
 def _refused(request: Request, failure: Failure) -> dict[str, Any]:

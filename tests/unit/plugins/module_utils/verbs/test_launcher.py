@@ -218,17 +218,18 @@ def test_libraries_are_those_of_the_requirements() -> None:
 
 
 def test_real_job_process_tells_which_library_it_lacks() -> None:
-    ended = subprocess.run(
+    request = json.dumps(Request("job_info", {}, "/").as_message()).encode() + b"\n"
+    with subprocess.Popen(
         [sys.executable, "-I", "-S", str(ENTRY)],
-        input=b"",
-        capture_output=True,
-        timeout=DEADLINE,
-        check=False,
-    )
-    message = json.loads(ended.stdout)
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        told, errors = process.communicate(request, timeout=DEADLINE)
+    message = json.loads(told)
     assert message["type"] == "missing"
     assert message["library"] in LIBRARIES
-    assert (ended.returncode, ended.stderr) == (1, b"")
+    assert errors == b""
 
 
 def test_real_job_process_answers(tmp_path: Path) -> None:
@@ -242,12 +243,15 @@ def test_real_job_process_answers(tmp_path: Path) -> None:
     ("request_", "words"),
     [
         pytest.param(
-            {"verb": "job_info", "params": {"job_id": 9, "database_url": "sqlite:///{0}/jobs.db"}},
+            {
+                "verb": "job_wait",
+                "params": {"job_id": 9, "timeout": 0, "database_url": "sqlite:///{0}/jobs.db"},
+            },
             "InvalidConfiguration: .*9",
             id="no-such-job",
         ),
         pytest.param(
-            {"verb": "job_info", "params": {"job_id": 9, "database_url": "nonsense"}},
+            {"verb": "job_wait", "params": {"job_id": 9, "timeout": 0, "database_url": "nonsense"}},
             "InvalidConfiguration: database_url is not a URL",
             id="wrong-option",
         ),
@@ -262,8 +266,11 @@ def test_real_job_process_answers_in_one_shape(tmp_path: Path, request_: dict[st
     params = {name: str(value).format(tmp_path) for name, value in request_["params"].items()}
     result = call(Request(request_["verb"], params, str(tmp_path)), lambda message: None)
     assert result["failed"] and not result["changed"]
-    assert (result["job"]["id"], result["job"]["name"]) == (None, params.get("name", ""))
-    assert result["job"]["status"] == "error"
+    if request_["verb"] == "job_wait":
+        assert (result["job"]["id"], result["job"]["name"]) == (None, "")
+        assert result["job"]["status"] == "error"
+    else:
+        assert result["failure"]["reason"] == "ControllerLost"
     assert re.search(words, result["msg"]), result["msg"]
 
 
