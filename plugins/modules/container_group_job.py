@@ -29,87 +29,53 @@ attributes:
     support: partial
     details: Each call is a job of its own; whether it changes hosts again is up to the playbook.
 options:
+  job_template:
+    description:
+      - Name or id of the stored job template to launch. What the template asks for at launch can be said by
+        the other options; any other of them is refused.
+      - Without it, O(project), O(playbook) and O(inventory) define the job.
+    type: str
   container_group:
     description:
-      - Where the job runs.
-      - The connection comes from one source only, these options or the environment, and is never mixed. It is
-        the options I(kubeconfig), I(context), I(host), I(api_key), I(verify_ssl) and I(ssl_ca_cert), if any
-        is given; else the E(K8S_AUTH_KUBECONFIG), E(K8S_AUTH_CONTEXT), E(K8S_AUTH_HOST), E(K8S_AUTH_API_KEY),
-        E(K8S_AUTH_VERIFY_SSL) and E(K8S_AUTH_SSL_CA_CERT) variables; else the file of E(KUBECONFIG), or
-        C(~/.kube/config); else the service account of the pod that C(ansible-playbook) runs in. C(-v) shows
-        which it was.
-    type: dict
-    suboptions:
-      kubeconfig:
-        description: Path of a kubeconfig, or its content as a mapping.
-        type: raw
-      context:
-        description: The context of the kubeconfig to use; without it, its current one.
-        type: str
-      host:
-        description: URL of the API server, for example C(https://kubernetes.example.com:6443).
-        type: str
-      api_key:
-        description: A bearer token that the API server accepts.
-        type: str
-      verify_ssl:
-        description: Whether the API server's certificate is checked; it is, unless this is V(false).
-        type: bool
-        aliases: [validate_certs]
-      ssl_ca_cert:
-        description: The certificates of the authorities to trust, as PEM text or the path of such a file.
-        type: str
-        aliases: [ca_cert]
-      namespace:
-        description:
-          - The pod's namespace; without it the one in O(container_group.pod_spec_override), else V(default).
-        type: str
-      pod_spec_override:
-        description:
-          - A Pod, as a mapping or as YAML or JSON text, that is merged over the default pod spec as AWX does,
-            so an override made for AWX gives the same pod. Mappings are merged, lists replace; a null removes
-            a default.
-          - The container named C(worker), or else the first one, runs the job.
-        type: raw
-      execution_environment:
-        description: The image of the worker container; it wins over the override's.
-        type: dict
-        suboptions:
-          image:
-            description: Reference of an image with C(python3) and C(ansible-runner).
-            type: str
-            required: true
-          pull:
-            description: When to pull the image; without it, Kubernetes' default for its tag.
-            type: str
-            choices: [always, missing, never]
-      pod_pending_timeout:
-        description: Seconds from the first try to create the pod until the job runs in it.
-        type: int
-        default: 7200
-      image_pull_timeout:
-        description:
-          - Seconds from the first failed pull of the image. What can't get better ends the job at once, such
-            as an image that does not exist.
-        type: int
-        default: 120
-      cluster_outage_timeout:
-        description: Seconds that the cluster may be away; until then the job goes on in its pod.
-        type: int
-        default: 300
+      - Where a job without O(job_template) runs. The name or id of a stored container group, or a mapping
+        with the options I(kubeconfig), I(context), I(host), I(api_key), I(verify_ssl), I(ssl_ca_cert),
+        I(namespace), I(pod_spec_override), I(pod_pending_timeout), I(image_pull_timeout) and
+        I(cluster_outage_timeout) of M(jobpods.controller.container_group), and I(execution_environment) as
+        O(execution_environment).
+      - The connection of such a mapping comes from one source only, these options or the environment, and is
+        never mixed. It is the options I(kubeconfig), I(context), I(host), I(api_key), I(verify_ssl) and
+        I(ssl_ca_cert), if any is given; else the E(K8S_AUTH_KUBECONFIG), E(K8S_AUTH_CONTEXT),
+        E(K8S_AUTH_HOST), E(K8S_AUTH_API_KEY), E(K8S_AUTH_VERIFY_SSL) and E(K8S_AUTH_SSL_CA_CERT) variables;
+        else the file of E(KUBECONFIG), or C(~/.kube/config); else the service account of the pod that
+        C(ansible-playbook) runs in. C(-v) shows which it was.
+      - Without it, the environment's connection and the namespace V(default) are used.
+    type: raw
+  instance_groups:
+    description:
+      - Names or ids of stored container groups, in order; the job runs in the first with room, and waits
+        while none has any. With O(job_template), they replace the groups of the template, its inventory and
+        its organization.
+      - Excludes O(container_group).
+    type: list
+    elements: str
+  organization:
+    description: Name or id of an organization; chooses between stored objects of the same name.
+    type: str
   name:
     description: What to call the job; without it, the playbook's path.
     type: str
   project:
     description:
       - The folder with the playbook, and all that it uses. It is sent to the pod whole, without C(.git).
-      - Relative paths are looked up from the calling playbook's folder.
+      - Relative paths are looked up from the calling playbook's folder. A text without a slash that is no
+        file or folder is the name or id of a stored project.
     type: path
-    required: true
+  scm_branch:
+    description: Another branch, tag or commit of a stored project, which must allow that.
+    type: str
   playbook:
     description: Path of the playbook in the project.
     type: str
-    required: true
   inventory:
     description:
       - The playbook's inventory. A path of a file or folder (a file brings C(group_vars) and C(host_vars)
@@ -120,33 +86,19 @@ options:
         count here; see O(limit).
       - A source that can't be parsed ends the job, here or in the pod.
     type: raw
-    required: true
   extra_vars:
     description:
       - Extra variables. They are data, as in AWX; a template that is left in one is not evaluated in the pod.
     type: dict
-    default: {}
   credentials:
     description:
       - The secrets that the playbook needs; they are sent to the pod by the connection, never in the pod's
-        spec.
+        spec. Each is the name or id of a stored credential, or a mapping with C(credential_type) and
+        C(inputs) as M(jobpods.controller.credential) has them, of type V(machine) or V(vault).
+      - There is at most one machine credential, and one vault credential for each vault id. With
+        O(job_template), each takes the place of the template's own of its type and vault id.
     type: list
-    elements: dict
-    default: []
-    suboptions:
-      credential_type:
-        description:
-          - V(machine) or V(vault); AWX's V(Machine) and V(Vault) are the same.
-          - There is at most one machine credential, and one vault credential for each vault id.
-        type: str
-        required: true
-      inputs:
-        description:
-          - For V(machine), any of C(username), C(password), C(ssh_key_data), C(ssh_key_unlock),
-            C(become_method), C(become_username) and C(become_password).
-          - For V(vault), C(vault_password), and C(vault_id) where the vaulted content has one.
-        type: dict
-        required: true
+    elements: raw
   limit:
     description: Pattern of the hosts to run on.
     type: str
@@ -154,54 +106,47 @@ options:
     description: Only tasks with these tags.
     type: list
     elements: str
-    default: []
     aliases: [job_tags]
   skip_tags:
     description: No tasks with these tags.
     type: list
     elements: str
-    default: []
   start_at_task:
     description: Name of the first task to run.
     type: str
   forks:
     description: Hosts at once; V(0) is the default of Ansible in the pod.
     type: int
-    default: 0
   verbosity:
     description: Of the playbook in the pod.
     type: int
-    default: 0
     choices: [0, 1, 2, 3, 4, 5]
   job_type:
     description: V(check) runs the playbook in check mode, as does check mode of the calling play.
     type: str
-    default: run
     choices: [run, check]
   diff_mode:
     description: Shows differences, as does diff mode of the calling play.
     type: bool
-    default: false
   become_enabled:
     description: Runs the playbook with C(--become).
     type: bool
-    default: false
   timeout:
     description: Seconds that the playbook may run, counted in the pod; V(0) is no limit.
     type: int
-    default: 0
+  job_slice_count:
+    description:
+      - Split the hosts into so many jobs, which run at once, each in a pod of its own. Hosts are sorted by
+        name, and each job takes every so manyth of them. There are no more jobs than hosts.
+      - RV(job.slices) has what became of each.
+    type: int
   execution_environment:
-    description: The image of this job; it wins over the container group's.
-    type: dict
-    suboptions:
-      image:
-        description: Reference of an image with C(python3) and C(ansible-runner).
-        type: str
-        required: true
-      pull:
-        description: When to pull the image; without it, Kubernetes' default for its tag.
-        type: str
-        choices: [always, missing, never]
+    description:
+      - The image of this job; it wins over the container group's. The name or id of a stored execution
+        environment, or a mapping with C(image), the reference of an image with C(python3) and
+        C(ansible-runner), C(pull) (V(always), V(missing) or V(never); without it, Kubernetes' default for the
+        image's tag counts), and C(credential), a C(container_registry) credential, as in O(credentials).
+    type: raw
   wait:
     description:
       - Waits for the job's end. With V(false) the module returns when the job is stored, and the job goes on
@@ -220,13 +165,15 @@ options:
         O(cluster_outage_timeout).
     type: int
   pod_pending_timeout:
-    description: Wins over O(container_group.pod_pending_timeout).
+    description:
+      - Seconds from the first try to create the pod until the job runs in it; wins over the container
+        group's.
     type: int
   image_pull_timeout:
-    description: Wins over O(container_group.image_pull_timeout).
+    description: Seconds from the first failed pull of the image; wins over the container group's.
     type: int
   cluster_outage_timeout:
-    description: Wins over O(container_group.cluster_outage_timeout).
+    description: Seconds that the cluster may be away; wins over the container group's.
     type: int
 notes:
   - What the playbook prints, and the variables that it sets with C(set_stats), can be read by whoever may

@@ -37,6 +37,26 @@ _HOST = re.compile(r"""[^\s{}"'/\\]+""")
 """With ports, ranges like web[1:3] and addresses of any kind, but no piece of a document."""
 _LABELS = "lower-case letters, digits and -, at most 63 of them"
 
+DEFAULTS: dict[str, Any] = {
+    "become_enabled": False,
+    "cancel_grace": 5,
+    "credentials": [],
+    "diff_mode": False,
+    "extra_vars": {},
+    "forks": 0,
+    "job_slice_count": 1,
+    "job_type": "run",
+    "limit": "",
+    "scm_branch": "",
+    "skip_tags": [],
+    "start_at_task": "",
+    "tags": [],
+    "timeout": 0,
+    "verbosity": 0,
+    "wait": True,
+}
+"""Of options that neither a launch nor its template says."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -142,6 +162,7 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
         Failure: `InvalidConfiguration`, `ProjectNotFound`, `PlaybookNotFound` or `InventoryInvalid`; its
             message names the option, what was wrong, and what would be right.
     """
+    params = {**DEFAULTS, **{name: value for name, value in params.items() if value is not None}}
     project = _project(params["project"], folder)
     playbook = _playbook(params["playbook"], project)
     given_group = params.get("container_group") or {}

@@ -12,6 +12,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import LIMITS
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import (
+    CONNECTION,
     OBJECT_ARGUMENTS,
     OBJECT_INFO,
 )
@@ -20,56 +21,57 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arg
 Spec = dict[str, Any]
 
 EXECUTION_ENVIRONMENT: Spec = {
-    "type": "dict",
-    "options": {
-        "image": {"type": "str", "required": True},
-        "pull": {"type": "str", "choices": ["always", "missing", "never"]},
-    },
+    "image": {"type": "str", "required": True},
+    "pull": {"type": "str", "choices": ["always", "missing", "never"]},
+    "credential": {"type": "raw"},
 }
-
-CONTAINER_GROUP: Spec = {
-    "kubeconfig": {"type": "raw"},
-    "context": {"type": "str"},
-    "host": {"type": "str"},
-    "api_key": {"type": "str", "no_log": True},
-    "verify_ssl": {"type": "bool", "aliases": ["validate_certs"]},
-    "ssl_ca_cert": {"type": "str", "aliases": ["ca_cert"]},
+INLINE_GROUP: Spec = {
+    **CONNECTION,
     "namespace": {"type": "str"},
     "pod_spec_override": {"type": "raw"},
-    "execution_environment": EXECUTION_ENVIRONMENT,
-    **{name: {"type": "int", "default": seconds} for name, seconds in LIMITS.items()},
+    "execution_environment": {"type": "raw"},
+    **{name: {"type": "int"} for name in LIMITS},
 }
-
-CREDENTIAL: Spec = {
+INLINE_CREDENTIAL: Spec = {
     "credential_type": {"type": "str", "required": True},
-    "inputs": {"type": "dict", "required": True, "no_log": True},
+    "inputs": {"type": "dict", "required": True},
 }
+INLINE: dict[str, Spec] = {
+    "container_group": INLINE_GROUP,
+    "container_group.execution_environment": EXECUTION_ENVIRONMENT,
+    "credentials": INLINE_CREDENTIAL,
+    "execution_environment": EXECUTION_ENVIRONMENT,
+}
+"""What a mapping has that is given in place of a stored object's name."""
 
 CONTAINER_GROUP_JOB: Spec = {
-    "container_group": {"type": "dict", "options": CONTAINER_GROUP},
+    "job_template": {"type": "str"},
+    "container_group": {"type": "raw"},
+    "instance_groups": {"type": "list", "elements": "str"},
+    "organization": {"type": "str"},
     "name": {"type": "str"},
-    "project": {"type": "path", "required": True},
-    "playbook": {"type": "str", "required": True},
-    "inventory": {"type": "raw", "required": True},
-    "extra_vars": {"type": "dict", "default": {}},
-    "credentials": {"type": "list", "elements": "dict", "default": [], "options": CREDENTIAL},
+    "project": {"type": "path"},
+    "scm_branch": {"type": "str"},
+    "playbook": {"type": "str"},
+    "inventory": {"type": "raw"},
+    "extra_vars": {"type": "dict"},
+    "credentials": {"type": "list", "elements": "raw"},
     "limit": {"type": "str"},
-    "tags": {"type": "list", "elements": "str", "default": [], "aliases": ["job_tags"]},
-    "skip_tags": {"type": "list", "elements": "str", "default": []},
+    "tags": {"type": "list", "elements": "str", "aliases": ["job_tags"]},
+    "skip_tags": {"type": "list", "elements": "str"},
     "start_at_task": {"type": "str"},
-    "forks": {"type": "int", "default": 0},
-    "verbosity": {"type": "int", "default": 0, "choices": [0, 1, 2, 3, 4, 5]},
-    "job_type": {"type": "str", "default": "run", "choices": ["run", "check"]},
-    "diff_mode": {"type": "bool", "default": False},
-    "become_enabled": {"type": "bool", "default": False},
-    "timeout": {"type": "int", "default": 0},
-    "execution_environment": EXECUTION_ENVIRONMENT,
+    "forks": {"type": "int"},
+    "verbosity": {"type": "int", "choices": [0, 1, 2, 3, 4, 5]},
+    "job_type": {"type": "str", "choices": ["run", "check"]},
+    "diff_mode": {"type": "bool"},
+    "become_enabled": {"type": "bool"},
+    "timeout": {"type": "int"},
+    "job_slice_count": {"type": "int"},
+    "execution_environment": {"type": "raw"},
     "wait": {"type": "bool", "default": True},
     "cancel_grace": {"type": "int", "default": 5},
     "controller_lost_timeout": {"type": "int"},
-    "pod_pending_timeout": {"type": "int"},
-    "image_pull_timeout": {"type": "int"},
-    "cluster_outage_timeout": {"type": "int"},
+    **{name: {"type": "int"} for name in LIMITS},
     **STORE,
 }
 
@@ -135,12 +137,78 @@ def validated(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         Failure: `InvalidConfiguration`, with a sentence for each wrong option.
     """
-    known = {option: value for option, value in given.items() if value is not None}
-    checked = ArgumentSpecValidator(ARGUMENTS[name]).validate(known)
+    params = _checked(given, ARGUMENTS[name], "")
+    for option, spec in INLINE.items():
+        outer, _dot, inner = option.partition(".")
+        if outer not in ARGUMENTS[name]:
+            continue
+        if inner:
+            group = params.get(outer)
+            if isinstance(group, Mapping) and isinstance(group.get(inner), Mapping):
+                params[outer] = {**group, inner: _checked(group[inner], spec, option)}
+        elif isinstance(params.get(option), Mapping):
+            params[option] = _checked(params[option], spec, option)
+        elif isinstance(params.get(option), list):
+            params[option] = [
+                _checked(entry, spec, f"{option}[{index}]") if isinstance(entry, Mapping) else entry
+                for index, entry in enumerate(params[option])
+            ]
+    return params
+
+
+def _checked(given: Mapping[str, Any], spec: Spec, where: str) -> dict[str, Any]:
+    """Options checked against their spec; `where` is the option that they are in, or empty."""
+    known = {str(option): value for option, value in given.items() if value is not None}
+    inside = f"{where}." if where else ""
+    wrong = [
+        f"{inside}{option} must be {wanted}, but it is {_article(value)}."
+        for option, value in known.items()
+        if (wanted := _wanted(_rule(option, spec), value))
+    ]
+    if wrong:
+        raise Failure("InvalidConfiguration", " ".join(wrong))
+    checked = ArgumentSpecValidator(spec).validate(known)
     words = list(checked.error_messages)
     if checked.unsupported_parameters:
         words[-1] = f"unknown option {words[-1]}"  # these come last, and begin with their names
     if words:
-        sentences = (f"{text[0].upper()}{text[1:].rstrip('.')}." for text in words)
+        begin = f"{where}: " if where else ""
+        sentences = (f"{begin}{text[0].upper()}{text[1:].rstrip('.')}." for text in words)
         raise Failure("InvalidConfiguration", " ".join(sentences))
     return {**known, **checked.validated_parameters}
+
+
+def _rule(option: str, spec: Spec) -> Spec:
+    """The rule for an option, by its name or an alias."""
+    if option in spec:
+        found: Spec = spec[option]
+        return found
+    return next((rule for rule in spec.values() if option in rule.get("aliases", ())), {"type": "raw"})
+
+
+def _wanted(rule: Spec, value: object) -> str:
+    """What a value should be, where it is something that Ansible would take for it all the same, or refuse."""
+    kind = rule.get("type", "str")
+    plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    if kind in ("str", "path") and not plain:
+        return "text"
+    if kind == "int" and (isinstance(value, bool) or not isinstance(value, (str, int, float))):
+        return "a number"
+    if kind == "dict" and not isinstance(value, (str, Mapping)):
+        return "a mapping"
+    if kind == "list" and isinstance(value, Mapping):
+        return "a list"
+    if kind == "list" and rule.get("elements") == "str" and isinstance(value, (list, tuple)):
+        return "" if all(isinstance(each, (str, int, float)) for each in value) else "a list of texts"
+    return ""
+
+
+def _article(value: object) -> str:
+    """What a value is, in words; never the value itself, which may be a secret."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return "a number" if isinstance(value, (int, float)) else "text"

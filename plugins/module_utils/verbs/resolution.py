@@ -1,0 +1,207 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a definition to what is run: stored objects become what they hold now, and a group its cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import (
+    Connection,
+    resolve_connection,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.inventories import source_contents
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import (
+    ObjectStore,
+    StoredObject,
+    Values,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import merged_inventory
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import Launch, read_launch
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import (
+    Definition,
+    stored_id,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.group_connection import (
+    group_namespace,
+    resolve_group_connection,
+)
+
+GROUP_OPTIONS = (
+    "pod_spec_override",
+    "pod_pending_timeout",
+    "image_pull_timeout",
+    "cluster_outage_timeout",
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a job runs, and what.
+
+    Attributes:
+        launch: all that it is started from.
+        connection: to the cluster; None on the controller node.
+    """
+
+    launch: Launch
+    connection: Connection | None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who launches, as far as it decides what a launch means.
+
+    Attributes:
+        folder: relative paths start here.
+        environ: the environment variables.
+        home: the user's home folder.
+        check: check mode is on.
+        diff: diff mode is on.
+    """
+
+    folder: Path
+    environ: Mapping[str, str]
+    home: Path
+    check: bool = False
+    diff: bool = False
+
+
+class Resolver:
+    """Resolves one definition."""
+
+    def __init__(self, definition: Definition, objects: ObjectStore, caller: Caller) -> None:
+        self._definition = definition
+        self._objects = objects
+        self._caller = caller
+
+    def place(self, group: int | None, project_folder: Path | None, inventory: Any = None) -> Place:
+        """Where and what to run.
+
+        Args:
+            group: id of the container group; None for the inline one.
+            project_folder: of the stored project's revision; None where a folder is given.
+            inventory: in place of the definition's own: that of a slice.
+
+        Raises:
+            Failure: what is wrong with the options, or with an object.
+        """
+        params = self._params(project_folder)
+        if inventory is not None:
+            params["inventory"] = inventory
+        if group is None:
+            inline = dict(params.get("container_group") or {})
+            inline["execution_environment"] = self._environment(inline.get("execution_environment"))
+            launch = self._read({**params, "container_group": inline})
+            connection = resolve_connection(
+                launch.group.connection, self._caller.environ, self._caller.home
+            )
+            return Place(launch, connection)
+        stored = self._objects.by_id("container_group", group)
+        if not stored.values.get("is_container_group", True):
+            return Place(self._read({**params, "container_group": {}}), None)
+        return self._in_group(stored, params)
+
+    def _in_group(self, group: StoredObject, params: Values) -> Place:
+        values = group.values
+        mapping = {name: values[name] for name in GROUP_OPTIONS}
+        mapping["namespace"] = group_namespace(values)
+        mapping["execution_environment"] = self._stored_environment(values["execution_environment"])
+        inputs = None
+        if values["credential"] is not None:
+            inputs = self._objects.by_id("credential", values["credential"]).values["inputs"]
+        try:
+            connection = resolve_group_connection(
+                values, inputs, self._caller.environ, self._caller.home
+            )
+        except Failure as failure:
+            raise replace(
+                failure, message=f"The connection of container group {group.name!r}: {failure.message}"
+            ) from failure
+        return Place(self._read({**params, "container_group": mapping}), connection)
+
+    def _read(self, params: Values) -> Launch:
+        caller = self._caller
+        return read_launch(params, caller.folder, check=caller.check, diff=caller.diff)
+
+    # -- what stored objects hold --
+
+    def _params(self, project_folder: Path | None) -> Values:
+        options = self._definition.options
+        params = dict(options)
+        if project_folder is not None:
+            params["project"] = str(project_folder)
+        inventory = stored_id(options["inventory"])
+        if inventory is not None:
+            params["inventory"] = self.inventory(inventory)
+        params["credentials"] = [self._credential(each) for each in options["credentials"]]
+        params["execution_environment"] = self._chosen_environment()
+        return params
+
+    def inventory(self, number: int) -> Any:
+        """What a stored inventory holds: a mapping, or a path."""
+        stored = self._objects.by_id("inventory", number)
+        return merged_inventory(stored.values, source_contents(self._objects, number), stored.name)
+
+    def _credential(self, given: Any) -> Any:
+        number = stored_id(given)
+        if number is None:
+            return given
+        values = self._objects.by_id("credential", number).values
+        return {"credential_type": values["credential_type"], "inputs": values["inputs"]}
+
+    def _chosen_environment(self) -> Any:
+        """The execution environment by AWX's order: job, template, project, organization."""
+        given = self._environment(self._definition.options.get("execution_environment"))
+        if given is not None:
+            return given
+        project = self._definition.reference("project")
+        if project is not None:
+            found = self._objects.by_id("project", project).values["default_environment"]
+            if found is not None:
+                return self._stored_environment(found)
+        inventory = self._definition.reference("inventory")
+        owners = [self._definition.organization]
+        if inventory is not None:
+            owners.append(self._objects.by_id("inventory", inventory).values["organization"])
+        for owner in owners:
+            if owner is not None:
+                defaults = self._objects.by_id("organization", owner).values["default_environment"]
+                if defaults:
+                    return self._stored_environment(defaults[0])
+        return None
+
+    def _environment(self, given: Any) -> Any:
+        number = stored_id(given)
+        if number is not None:
+            return self._stored_environment(number)
+        if isinstance(given, Mapping) and given.get("credential") is not None:
+            return {**given, "credential": self._registry(given["credential"])}
+        return given
+
+    def _stored_environment(self, number: int | None) -> Any:
+        if number is None:
+            return None
+        values = self._objects.by_id("execution_environment", number).values
+        credential = None
+        if values["credential"] is not None:
+            credential = self._objects.by_id("credential", values["credential"]).values["inputs"]
+        return {"image": values["image"], "pull": values["pull"] or None, "credential": credential}
+
+    def _registry(self, given: Any) -> Any:
+        """The inputs of a registry's credential that is given by name or inline."""
+        if isinstance(given, Mapping):
+            return given.get("inputs") or {}
+        stored = self._objects.get("credential", given, "execution_environment.credential")
+        if stored.values["credential_type"] != "container_registry":
+            raise Failure(
+                "InvalidConfiguration",
+                f"execution_environment.credential: {stored.name!r} is of type"
+                f" {stored.values['credential_type']}; it must be container_registry.",
+            )
+        return stored.values["inputs"]
