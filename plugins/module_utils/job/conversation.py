@@ -32,7 +32,7 @@ SILENCE_LIMIT = 16.0
 BEAT_INTERVAL = 5.0
 ACK_EVERY = 64 << 10
 UNSTORED_LIMIT = 8 << 20
-"""Bytes of output that may wait for the store; beyond it the supervisor is not asked for more."""
+"""Bytes of whole events that may wait for the store; beyond it the supervisor is not asked for more."""
 BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
 """Seconds between attaches after a connection broke; the last repeats."""
 
@@ -67,8 +67,12 @@ class PayloadSource(Protocol):
 class Listener(Protocol):
     """Hears what the supervisor says."""
 
-    async def output(self, piece: bytes) -> None:
-        """The next piece of the worker's output; each comes once, in order."""
+    async def output(self, piece: bytes) -> int:
+        """The next piece of the worker's output; each comes once, in order.
+
+        Returns:
+            The offset below which all output was whole, and went on to the store.
+        """
 
     def connected(self) -> None:
         """The supervisor answered an attach."""
@@ -126,6 +130,7 @@ class Conversation:
         self._terms = terms
         self._session = terms.lease * ATTACHES_PER_LEASE
         self._arrived = 0
+        self._passed_on = 0  # output below it is stored, or waits for the store
         self._acknowledged = 0
         self._whole = False
         self._started = False
@@ -317,7 +322,8 @@ class Conversation:
                 self._unwritable = exc
 
     async def _acknowledge(self) -> None:
-        if self._arrived - self.stored < UNSTORED_LIMIT:
+        # What has arrived of an event that is not whole waits for its rest, not for the store.
+        if self._passed_on - self.stored < UNSTORED_LIMIT:
             self._acknowledged = self._arrived
             await self._send(wire.ack(self._session, self._arrived, min(self.stored, self._arrived)))
 
@@ -429,7 +435,7 @@ class Conversation:
         fresh = said.piece[self._arrived - said.offset :]
         if fresh:
             self._arrived += len(fresh)
-            await self._listener.output(fresh)
+            self._passed_on = await self._listener.output(fresh)
         if self._arrived - self._acknowledged >= ACK_EVERY:
             await self._acknowledge()
 

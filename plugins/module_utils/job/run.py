@@ -363,12 +363,13 @@ class Run:
 
     # -- what the conversation tells (Listener) --
 
-    async def output(self, piece: bytes) -> None:
+    async def output(self, piece: bytes) -> int:
         """Reads the events in it, shows them and takes them to the store."""
         batch = self._stream.feed(piece)
         if batch.lines:
             self._progress.events(batch)
         self._notebook.record(batch)
+        return batch.offset
 
     def connected(self) -> None:
         """Notes that the supervisor answers, and says so where the connection was gone."""
