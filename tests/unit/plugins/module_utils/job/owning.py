@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -91,8 +92,8 @@ class Scene:
         identity = PodIdentity(self.job_id, job.uuid, 1, "here")
         self.pod_name = identity.pod_name
 
-        def build() -> Payload:
-            self.payloads.append(build_payload(launch, str(self.job_id)))
+        def build(unwanted: threading.Event) -> Payload:
+            self.payloads.append(build_payload(launch, str(self.job_id), unwanted=unwanted))
             return self.payloads[-1]
 
         self.request = RunRequest(launch, identity, self.lease, build)
