@@ -164,10 +164,13 @@ class Transport:
     async def ask(self, request: Request, accept: Collection[int] = ()) -> Answer:
         """Send a request, again as the retry policy says.
 
+        A refusal of a later try is no final one where an earlier try may have had its effect: the server may
+        have been started meanwhile, and know nobody's rights yet.
+
         Returns:
             An answer with a status of 2xx or one of `accept`.
         """
-        sent, refreshed, unsent = 0, False, True
+        sent, refreshed, unsent, doubtful = 0, False, True, False
         while True:
             await self._refuse_plain_http()
             credentials, delay = self._credentials, None
@@ -177,6 +180,7 @@ class Transport:
             except Unreachable as trouble:
                 delay = self._retry.delay(sent) if trouble.interrupted else None
                 unsent = unsent and trouble.unsent
+                doubtful = doubtful or not trouble.unsent
                 if delay is None:
                     trouble.unsent = unsent
                     raise
@@ -191,7 +195,9 @@ class Transport:
                 if answer.status in self._retry.statuses or answer.is_conflict:
                     delay = self._retry.delay(sent, answer.retry_after)
                 if delay is None:
-                    raise self.trouble(answer, request)
+                    refusal = self.trouble(answer, request)
+                    raise Unreachable(refusal) if doubtful and isinstance(refusal, Failure) else refusal
+                doubtful = doubtful or answer.status >= 500
             await asyncio.sleep(delay)
 
     async def stream(self, request: Request) -> aiohttp.ClientResponse | Answer:

@@ -184,6 +184,32 @@ async def test_refused_permission_is_not_tried_again(client: ClusterClient, serv
     assert len(server.seen) == 1
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(hang_up, id="reset"),
+        pytest.param(status(504, "the request timed out", "Timeout"), id="504"),
+    ],
+)
+async def test_refusal_is_not_final_where_an_earlier_try_may_have_worked(
+    client: ClusterClient, server: ApiServer, first: Any
+) -> None:
+    server.on("POST", PODS, first, status(403, "pods is forbidden: no", "Forbidden"))
+    with pytest.raises(Unreachable) as caught:
+        await client.create_pod(MANIFEST)
+    assert caught.value.failure.reason == "Forbidden"
+    assert not caught.value.unsent
+    assert len(server.seen) == 2
+
+
+async def test_refusal_is_final_after_a_try_without_effect(client: ClusterClient, server: ApiServer) -> None:
+    busy = status(429, "too many requests", "TooManyRequests")
+    server.on("POST", PODS, busy, status(403, "pods is forbidden: no", "Forbidden"))
+    with pytest.raises(Failure) as caught:
+        await client.create_pod(MANIFEST)
+    assert caught.value.reason == "Forbidden"
+
+
 async def test_token_is_in_no_message(client: ClusterClient, server: ApiServer) -> None:
     server.on("GET", "/version", text(f"you sent Bearer {SENT}", 400))
     with pytest.raises(Failure) as caught:

@@ -21,6 +21,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation
 from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation, Terms
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import WINDOW
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.supervised import (
     SupervisedPod,
@@ -107,20 +108,34 @@ class Kubelet:
 
 
 class Heard:
-    """A listener that keeps what it hears, and stores it at once."""
+    """A listener that keeps what it hears, and stores at once what is whole.
+
+    Attributes:
+        by_line: a line is whole with its end only; else each piece is.
+        stores: whether it stores at all.
+    """
 
     def __init__(self) -> None:
         self.said = bytearray()
         self.told: list[str] = []
         self.conversation: Conversation | None = None
         self.fault: Failure | None = None
+        self.by_line = False
+        self.stores = True
+        self.whole = 0
 
-    async def output(self, piece: bytes) -> None:
+    async def output(self, piece: bytes) -> int:
         if self.fault is not None:
             raise self.fault
         self.said += piece
         assert self.conversation is not None
-        await self.conversation.store_reached(len(self.said))
+        if not self.by_line:
+            self.whole = len(self.said)
+        elif b"\n" in piece:
+            self.whole = self.said.rindex(b"\n") + 1
+        if self.stores:
+            await self.conversation.store_reached(self.whole)
+        return self.whole
 
     def connected(self) -> None:
         self.told.append("connected")
@@ -130,6 +145,10 @@ class Heard:
 
     def received(self) -> None:
         self.told.append("received")
+
+    def starting(self) -> None:
+        if "starting" not in self.told:
+            self.told.append("starting")
 
     def started(self) -> None:
         self.told.append("started")
@@ -177,7 +196,7 @@ async def test_whole_output_over_one_connection(tmp_path: Path) -> None:
         ended = await at.conversation.run()
         assert (ended.cause, ended.returncode, ended.offset) == ("exit", 0, len(EXPECTED))
         assert bytes(at.heard.said) == EXPECTED
-        assert at.heard.told == ["connected", "received", "started"]
+        assert at.heard.told == ["connected", "starting", "received", "started"]
         await at.conversation.bye()
         assert await asyncio.to_thread(at.kubelet.pod.process.wait, DEADLINE) == 0
 
@@ -199,6 +218,34 @@ async def test_payload_arrives_however_often_the_connection_breaks(tmp_path: Pat
         at.kubelet.cuts = lambda number: (None, up) if number < 4 else (None, None)
         await at.conversation.run()
         assert bytes(at.heard.said) == b"600000 600000\n"
+
+
+async def test_line_may_be_longer_than_what_may_wait_for_the_store(tmp_path: Path) -> None:
+    size = 20 << 20
+    assert size > 2 * conversation.UNSTORED_LIMIT
+    script = f"sys.stdin.buffer.read()\nsys.stdout.write('x' * {size})\nprint()\nprint('two')\n"
+    async with scene(tmp_path, script) as at:
+        at.heard.by_line = True
+        await at.conversation.run()
+        assert len(at.heard.said) == size + len(b"\ntwo\n")
+
+
+async def test_no_more_comes_than_may_wait_for_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "UNSTORED_LIMIT", 100_000)
+    monkeypatch.setattr(conversation, "BEAT_INTERVAL", 0.1)
+    async with scene(tmp_path, "sys.stdin.buffer.read()\nfor n in range(2000): print('x' * 1000)\n") as at:
+        at.heard.stores = False
+        talk = asyncio.create_task(at.conversation.run())
+        while len(at.heard.said) < conversation.UNSTORED_LIMIT:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)
+        assert len(at.heard.said) <= conversation.UNSTORED_LIMIT + WINDOW
+        at.heard.stores = True
+        await at.conversation.store_reached(at.heard.whole)
+        await talk
+        assert len(at.heard.said) == 2000 * 1001
 
 
 async def test_too_early_attaches_are_only_tries(tmp_path: Path) -> None:

@@ -7,159 +7,38 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
-import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.retry import RetryPolicy
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import (
-    JobRecord,
-    JobStore,
     LeaseLost,
-    NewJob,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import store_options
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation, owner, run
+from ansible_collections.jobpods.controller.plugins.module_utils.job import removal
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
-from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
-from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload, build_payload
-from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
-from ansible_collections.jobpods.controller.plugins.module_utils.job.run import RunRequest
-from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import status
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.launching import launched
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.little_cluster import (
     NODE,
     PODS,
-    LittleCluster,
-    little_cluster,
 )
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.supervised import (
-    scripted_worker,
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.owning import (
+    BAD,
+    BEGIN,
+    DEADLINE,
+    ENDLESS,
+    GOOD,
+    Scene,
+    Told,
+    cluster,
+    event,
 )
 
-DEADLINE = 60
+pytestmark = pytest.mark.usefixtures("quick")
+
 RETRIES = RetryPolicy().attempts
-
-
-def say(**fields: Any) -> str:
-    return f"print({json.dumps(fields)!r}, flush=True)\n"
-
-
-def event(counter: int, name: str, stdout: str = "", **facts: Any) -> str:
-    return say(uuid=f"u{counter}", counter=counter, event=name, stdout=stdout, event_data=facts)
-
-
-READ = "sys.stdin.buffer.read()\n"
-BEGIN = READ + say(status="starting") + say(status="running") + event(1, "playbook_on_start", "PLAY")
-RECAP = event(2, "playbook_on_stats", "RECAP", ok={"a": 1}, changed={"a": 1}, artifact_data={"x": 1})
-GOOD = BEGIN + RECAP + say(status="successful") + say(eof=True)
-BAD = BEGIN + event(2, "playbook_on_stats", "RECAP", failures={"a": 1}) + say(status="failed") + say(eof=True)
-BAD += "sys.exit(2)\n"
-ENDLESS = BEGIN + "time.sleep(600)\n"
-
-
-class Told:
-    """A progress that keeps what it hears."""
-
-    def __init__(self) -> None:
-        self.steps: list[str] = []
-        self.warnings: list[str] = []
-        self.counters: list[int] = []
-        self.heard = asyncio.Event()
-
-    def step(self, text: str, verbosity: int = 0) -> None:
-        self.steps.append(text)
-
-    def warning(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def events(self, batch: Batch) -> None:
-        self.counters += [each.counter for each in batch.events]
-        self.heard.set()
-
-
-class Scene:
-    """A job, its owner, and all that it meets."""
-
-    def __init__(self, folder: Path, store: JobStore, calls: StoreCalls) -> None:
-        self.folder, self.store, self.calls = folder, store, calls
-        self.told = Told()
-        self.finished = asyncio.Event()
-        self.payloads: list[Payload] = []
-        launch = launched(folder, container_group={"namespace": "jobs"}, cancel_grace=1)
-        job = NewJob(uuid.uuid4().hex, "job", launch.name, True, "here", None, "jobs", launch.to_stored(), {})
-        self.job_id = store.create(job)
-        self.lease = store.claim(self.job_id, "here")
-        identity = PodIdentity(self.job_id, job.uuid, 1, "here")
-        self.pod_name = identity.pod_name
-
-        def build() -> Payload:
-            self.payloads.append(build_payload(launch, str(self.job_id)))
-            return self.payloads[-1]
-
-        self.request = RunRequest(launch, identity, self.lease, build)
-
-    def owner(self, connection: Connection) -> JobOwner:
-        return JobOwner(self.request, connection, self.store, self.calls, self.told)
-
-    async def own(self, connection: Connection, **environ: str) -> JobRecord:
-        """Runs the job to its end; returns its row."""
-        async with deadline(DEADLINE):
-            await self.owner(connection).own(environ, self.finished)
-        assert self.finished.is_set()
-        return self.record
-
-    @property
-    def record(self) -> JobRecord:
-        return self.store.get(self.job_id)
-
-
-@pytest.fixture(scope="session")
-def authority() -> Authority:
-    return Authority()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[JobStore]:
-    opened = JobStore.open(store_options({"data_dir": str(tmp_path / "store")}, {}, tmp_path))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-async def scene(tmp_path: Path, store: JobStore) -> AsyncIterator[Scene]:
-    (tmp_path / "project").mkdir()
-    (tmp_path / "project" / "site.yml").write_text("[]")
-    calls = StoreCalls()
-    yield Scene(tmp_path, store, calls)
-    calls.close()
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversation, "BACKOFF", (0.01,))
-    monkeypatch.setattr(run, "EARLY_ATTACHES", (0.0,))
-    monkeypatch.setattr(owner, "HEARTBEAT_INTERVAL", 0.05)
-    monkeypatch.setattr(owner, "QUICK_REMOVAL", 0.5)
-
-
-@asynccontextmanager
-async def cluster(scene: Scene, authority: Authority, script: str) -> AsyncIterator[LittleCluster]:
-    """A cluster in whose pod the script is ansible-runner."""
-    scripted_worker(scene.folder, script)
-    async with little_cluster(scene.folder, authority, scene.pod_name) as made:
-        yield made
-
-
 NOWHERE = Connection(host="https://127.0.0.1:1", source="the test", token="t")  # noqa: S106 - not a token
 
 
@@ -399,13 +278,17 @@ async def test_result_does_not_wait_for_a_pod_that_can_t_be_deleted_now(
         assert warning.startswith(f"pod {scene.pod_name} can't be deleted yet: ")
 
 
-async def test_pod_that_may_not_be_deleted_is_told(scene: Scene, authority: Authority) -> None:
+async def test_pod_that_may_not_be_deleted_is_told(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "REFUSAL_LIMIT", 0.1)
     async with cluster(scene, authority, GOOD) as at:
         at.server.on("DELETE", f"{PODS}/{scene.pod_name}", status(403, "pods is forbidden: no", "Forbidden"))
         record = await scene.own(at.connection)
         assert (record.status, record.pod_deleted) == ("successful", False)
-        (warning,) = scene.told.warnings
-        assert warning.startswith(f"pod {scene.pod_name} could not be deleted, remove it by hand: ")
+        first, last = scene.told.warnings
+        assert first.startswith(f"pod {scene.pod_name} can't be deleted yet: ")
+        assert last.startswith(f"pod {scene.pod_name} could not be deleted, remove it by hand: ")
 
 
 async def test_pod_of_a_run_that_may_go_on_gets_its_grace(scene: Scene, authority: Authority) -> None:

@@ -1,0 +1,121 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job, its owner and a cluster of its own, in whose pod a script is ansible-runner."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import (
+    JobRecord,
+    JobStore,
+    NewJob,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
+from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
+from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload, build_payload
+from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
+from ansible_collections.jobpods.controller.plugins.module_utils.job.run import RunRequest
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.launching import launched
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.little_cluster import (
+    LittleCluster,
+    little_cluster,
+)
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.supervised import (
+    scripted_worker,
+)
+
+DEADLINE = 60
+
+
+def say(**fields: Any) -> str:
+    return f"print({json.dumps(fields)!r}, flush=True)\n"
+
+
+def event(counter: int, name: str, stdout: str = "", **facts: Any) -> str:
+    return say(uuid=f"u{counter}", counter=counter, event=name, stdout=stdout, event_data=facts)
+
+
+READ = "sys.stdin.buffer.read()\n"
+BEGIN = READ + say(status="starting") + say(status="running") + event(1, "playbook_on_start", "PLAY")
+RECAP = event(2, "playbook_on_stats", "RECAP", ok={"a": 1}, changed={"a": 1}, artifact_data={"x": 1})
+GOOD = BEGIN + RECAP + say(status="successful") + say(eof=True)
+BAD = BEGIN + event(2, "playbook_on_stats", "RECAP", failures={"a": 1}) + say(status="failed") + say(eof=True)
+BAD += "sys.exit(2)\n"
+ENDLESS = BEGIN + "time.sleep(600)\n"
+
+
+class Told:
+    """A progress that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.warnings: list[str] = []
+        self.counters: list[int] = []
+        self.heard = asyncio.Event()
+
+    def step(self, text: str, verbosity: int = 0) -> None:
+        self.steps.append(text)
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def events(self, batch: Batch) -> None:
+        self.counters += [each.counter for each in batch.events]
+        self.heard.set()
+
+
+class Scene:
+    """A job, its owner, and all that it meets."""
+
+    def __init__(self, folder: Path, store: JobStore, calls: StoreCalls) -> None:
+        self.folder, self.store, self.calls = folder, store, calls
+        self.told = Told()
+        self.finished = asyncio.Event()
+        self.payloads: list[Payload] = []
+        launch = launched(folder, container_group={"namespace": "jobs"}, cancel_grace=1)
+        job = NewJob(uuid.uuid4().hex, "job", launch.name, True, "here", None, "jobs", launch.to_stored(), {})
+        self.job_id = store.create(job)
+        self.lease = store.claim(self.job_id, "here")
+        identity = PodIdentity(self.job_id, job.uuid, 1, "here")
+        self.pod_name = identity.pod_name
+
+        def build(unwanted: threading.Event) -> Payload:
+            self.payloads.append(build_payload(launch, str(self.job_id), unwanted=unwanted))
+            return self.payloads[-1]
+
+        self.request = RunRequest(launch, identity, self.lease, build)
+
+    def owner(self, connection: Connection) -> JobOwner:
+        return JobOwner(self.request, connection, self.store, self.calls, self.told)
+
+    async def own(self, connection: Connection, **environ: str) -> JobRecord:
+        """Runs the job to its end; returns its row."""
+        async with deadline(DEADLINE):
+            await self.owner(connection).own(environ, self.finished)
+        assert self.finished.is_set()
+        return self.record
+
+    @property
+    def record(self) -> JobRecord:
+        return self.store.get(self.job_id)
+
+
+@asynccontextmanager
+async def cluster(scene: Scene, authority: Authority, script: str) -> AsyncIterator[LittleCluster]:
+    """A cluster in whose pod the script is ansible-runner."""
+    scripted_worker(scene.folder, script)
+    async with little_cluster(scene.folder, authority, scene.pod_name) as made:
+        yield made
