@@ -22,8 +22,8 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.
 
 OBEDIENT = """
 def stop(*_):
-    print('stopped as asked', flush=True)
-    sys.exit(7)
+    os.write(1, b'stopped as asked\\n')
+    os._exit(7)
 signal.signal(signal.SIGTERM, stop)
 print('up', flush=True)
 time.sleep(600)
