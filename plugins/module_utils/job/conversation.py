@@ -232,6 +232,10 @@ class Conversation:
         try:
             stream = await self._attach()
         except Failure as failure:
+            if (
+                failure.reason == "RunnerFailed"
+            ):  # a supervisor on the controller node: nobody starts it again
+                raise
             self._refused_since = self._refused_since or time.monotonic()
             if not self.heard and time.monotonic() - self._refused_since >= REFUSAL_GRACE:
                 raise

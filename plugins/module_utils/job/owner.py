@@ -22,7 +22,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.events impo
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import Recorder, StoreCalls
 from ansible_collections.jobpods.controller.plugins.module_utils.job.removal import refused, remove_pod
-from ansible_collections.jobpods.controller.plugins.module_utils.job.run import Outcome, Run, RunRequest
+from ansible_collections.jobpods.controller.plugins.module_utils.job.run import Run
+from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import Outcome, RunRequest
 
 HEARTBEAT_INTERVAL = 0.5
 """Seconds between two looks at the job's row: whether it shall be cancelled, and that its owner lives."""

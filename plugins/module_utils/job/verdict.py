@@ -22,20 +22,21 @@ NAMED_HOSTS = 3
 """Failed hosts that the message names; the failure's details have them all."""
 
 
-def verdict(ended: Ended, summary: Summary, timeout: int) -> Failure | None:
+def verdict(ended: Ended, summary: Summary, timeout: int, place: str = "the pod") -> Failure | None:
     """How a run ended.
 
     Args:
         ended: the supervisor's report.
         summary: what the runner's own output added up to.
         timeout: the job's time limit in seconds, for the message.
+        place: where the run was, for messages.
 
     Returns:
         None for success, which the runner's status, its end mark, its exit status and the playbook's recap
         all have to say; else what to tell the user.
     """
     if ended.cause == "exit":
-        return _exited(ended, summary)
+        return _exited(ended, summary, place)
     if ended.cause == "timeout":
         return Failure(
             "JobTimeout",
@@ -53,12 +54,12 @@ def verdict(ended: Ended, summary: Summary, timeout: int) -> Failure | None:
     return Failure("RunnerFailed", _sentence(ended.message), traceback=ended.stderr)
 
 
-def _exited(ended: Ended, summary: Summary) -> Failure | None:
+def _exited(ended: Ended, summary: Summary, place: str) -> Failure | None:
     if summary.status == "successful" and summary.eof and ended.returncode == 0 and summary.stats:
         return None
     said = plain_text("\n".join(summary.last_lines))
     if summary.status == "failed" and summary.eof:
-        return _playbook_failed(ended, summary, said)
+        return _playbook_failed(ended, summary, said, place)
     if summary.status == "successful" and summary.eof and ended.returncode == 0:
         return Failure(
             "RunnerFailed", "The runner says successful, but the playbook printed no recap.", traceback=said
@@ -72,11 +73,11 @@ def _exited(ended: Ended, summary: Summary) -> Failure | None:
     )
 
 
-def _playbook_failed(ended: Ended, summary: Summary, said: str) -> Failure:
+def _playbook_failed(ended: Ended, summary: Summary, said: str, place: str) -> Failure:
     if not summary.playbook_started and _INVENTORY_ERROR.search(said):
         return Failure(
             "InventoryInvalid",
-            f"The inventory can't be parsed in the pod: {_error_line(said)}",
+            f"The inventory can't be parsed in {place}: {_error_line(said)}",
             traceback=said,
         )
     failures = summary.failures

@@ -19,6 +19,9 @@ the start quicker. CONFIG is the base64 of a JSON mapping, with nothing secret i
 - `spool_limit`: bytes of output that may wait for the controller (default 1 GiB).
 - `private_data_dir`: where ansible-runner works (default `/runner`); one of our own if it isn't writable.
 - `beat_interval`: seconds between two beats (default 5).
+- `ends_with_input`: the end of standard input is the end of the controller (default false: limits decide);
+  for a supervisor on the controller node, whose standard input is a pipe that nobody can open again.
+- `removes`: folders to remove at the end.
 
 Exit codes: see the `EXIT_` constants.
 """
@@ -691,6 +694,8 @@ class Supervisor:
         self.lost_timeout: float | None = config.get("controller_lost_timeout")
         self.beat_interval = float(config.get("beat_interval", 5))
         self.private_data_dir = str(config.get("private_data_dir", "/runner"))
+        self.ends_with_input = bool(config.get("ends_with_input", False))
+        self.removes = [str(folder) for folder in config.get("removes", ())]
         self.exit_code: int | None = None
         self.worker: Worker | None = None
         self.run_folder = ""
@@ -738,9 +743,12 @@ class Supervisor:
             self._reap()
             self._tick(time.monotonic())
         if self.run_folder:
+            self.removes.insert(0, self.run_folder)
+        if self.removes:
             import shutil
 
-            shutil.rmtree(self.run_folder, ignore_errors=True)
+            for folder in self.removes:
+                shutil.rmtree(folder, ignore_errors=True)
         return self.exit_code
 
     # -- input --
@@ -759,7 +767,9 @@ class Supervisor:
             except OSError:
                 received = b""
             if not received:
-                self._poll.unregister(0)  # no reason to end: limits do that
+                self._poll.unregister(0)
+                if self.ends_with_input:  # else limits do that: another controller may attach
+                    self._exit("controller_lost", EXIT_CONTROLLER_LOST)
             for record in self._decoder.feed(received):
                 self._take(record)
         elif self.worker is not None and not self.worker.read_errors():

@@ -187,7 +187,7 @@ def _rule(option: str, spec: Spec) -> Spec:
 
 
 def _wanted(rule: Spec, value: object) -> str:
-    """What a value should be, where it is something that Ansible would take for it all the same, or refuse."""
+    """What a value should be, where it is something else that Ansible might take for it; else empty."""
     kind = rule.get("type", "str")
     plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
     if kind in ("str", "path") and not plain:

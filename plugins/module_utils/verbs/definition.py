@@ -68,6 +68,7 @@ FROM_TEMPLATE = {
 }
 """Parameters of a launch, and what a template calls them."""
 
+
 @dataclass(frozen=True)
 class Definition:
     """A launch, defined whole.
@@ -194,7 +195,9 @@ class _Reader:
         if name == "execution_environment":
             return self._execution_environment(value)
         if name == "credentials":
-            return self._with_prompted_credentials(of_template, [self._credential(each, index) for index, each in enumerate(value)])
+            return self._with_prompted_credentials(
+                of_template, [self._credential(each, index) for index, each in enumerate(value)]
+            )
         if name == "scm_branch":
             return value
         return value
@@ -336,9 +339,7 @@ class _Reader:
     def _credential(self, given: Any, index: int) -> Any:
         if isinstance(given, Mapping):
             return given
-        return _stored(
-            self._objects.get("credential", given, f"credentials[{index}]", self._organization).id
-        )
+        return _stored(self._objects.get("credential", given, f"credentials[{index}]", self._organization).id)
 
     def _find(self, kind: str, called: str) -> StoredObject | None:
         """The stored object of a name, or None; several of that name are an error."""

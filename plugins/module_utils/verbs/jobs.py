@@ -30,7 +30,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.result impo
     job_result,
     refusal,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.job.run import RunRequest
+from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import RunRequest
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import Result, Verb

@@ -98,9 +98,7 @@ class Resolver:
             inline = dict(params.get("container_group") or {})
             inline["execution_environment"] = self._environment(inline.get("execution_environment"))
             launch = self._read({**params, "container_group": inline})
-            connection = resolve_connection(
-                launch.group.connection, self._caller.environ, self._caller.home
-            )
+            connection = resolve_connection(launch.group.connection, self._caller.environ, self._caller.home)
             return Place(launch, connection)
         stored = self._objects.by_id("container_group", group)
         if not stored.values.get("is_container_group", True):
@@ -116,9 +114,7 @@ class Resolver:
         if values["credential"] is not None:
             inputs = self._objects.by_id("credential", values["credential"]).values["inputs"]
         try:
-            connection = resolve_group_connection(
-                values, inputs, self._caller.environ, self._caller.home
-            )
+            connection = resolve_group_connection(values, inputs, self._caller.environ, self._caller.home)
         except Failure as failure:
             raise replace(
                 failure, message=f"The connection of container group {group.name!r}: {failure.message}"

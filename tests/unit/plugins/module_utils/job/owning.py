@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import (
@@ -24,7 +22,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.events impo
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload, build_payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
-from ansible_collections.jobpods.controller.plugins.module_utils.job.run import RunRequest
+from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import RunRequest
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
@@ -33,19 +31,15 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.
     LittleCluster,
     little_cluster,
 )
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.runner_script import (
+    event,
+    say,
+)
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.supervised import (
     scripted_worker,
 )
 
 DEADLINE = 60
-
-
-def say(**fields: Any) -> str:
-    return f"print({json.dumps(fields)!r}, flush=True)\n"
-
-
-def event(counter: int, name: str, stdout: str = "", **facts: Any) -> str:
-    return say(uuid=f"u{counter}", counter=counter, event=name, stdout=stdout, event_data=facts)
 
 
 READ = "sys.stdin.buffer.read()\n"

@@ -33,6 +33,8 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.
     Scene,
     Told,
     cluster,
+)
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.runner_script import (
     event,
 )
 

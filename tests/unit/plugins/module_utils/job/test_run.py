@@ -11,6 +11,8 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.
     BEGIN,
     Scene,
     cluster,
+)
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.runner_script import (
     event,
     say,
 )

@@ -22,8 +22,8 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.
 
 OBEDIENT = """
 def stop(*_):
-    print('stopped as asked', flush=True)
-    sys.exit(7)
+    os.write(1, b'stopped as asked\\n')
+    os._exit(7)
 signal.signal(signal.SIGTERM, stop)
 print('up', flush=True)
 time.sleep(600)
@@ -232,6 +232,34 @@ def test_the_supervisor_ends_when_bye_never_comes(tmp_path: Path) -> None:
         assert pod.wait(wire.Ended).cause == "exit"
         assert pod.exit_code() == supervisor.EXIT_CONTROLLER_LOST
         assert not list((tmp_path / "runner").iterdir())
+
+
+def test_end_of_input_ends_the_run_where_it_is_the_controller_s(tmp_path: Path) -> None:
+    scripted_worker(tmp_path, STUBBORN)
+    (tmp_path / "other").mkdir()
+    removed = [str(tmp_path / "runner"), str(tmp_path / "other")]
+    with supervised_pod(tmp_path, ends_with_input=True, removes=removed) as pod:
+        pod.attach()
+        pid = pod.started(grace=0.1)
+        pod.wait_for_output(b"up")
+        assert pod.process.stdin is not None
+        pod.process.stdin.close()
+        assert pod.exit_code() == supervisor.EXIT_CONTROLLER_LOST
+        assert not is_alive(pid)
+        assert not (tmp_path / "runner").exists()
+        assert not (tmp_path / "other").exists()
+
+
+def test_bye_before_the_end_of_input_is_heard(tmp_path: Path) -> None:
+    scripted_worker(tmp_path, "print('done', flush=True)\n")
+    with supervised_pod(tmp_path, ends_with_input=True) as pod:
+        pod.attach()
+        pod.started()
+        pod.wait(wire.Ended)
+        pod.send(wire.bye(pod.session))
+        assert pod.process.stdin is not None
+        pod.process.stdin.close()
+        assert pod.exit_code() == supervisor.EXIT_DONE
 
 
 def test_bye_before_the_end_is_ignored(pod: SupervisedPod, tmp_path: Path) -> None:

@@ -1,0 +1,264 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each run of a job is, in a pod or without one: a talk with a supervisor, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation, Terms
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import RunnerStream, Summary
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import Launch
+from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
+from ansible_collections.jobpods.controller.plugins.module_utils.job.parties import PayloadSource
+from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload
+from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
+from ansible_collections.jobpods.controller.plugins.module_utils.job.verdict import verdict
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import Ended
+
+KILL_LIMIT = 12.0
+"""Seconds beyond the grace that the supervisor may take to report the end of a cancelled run."""
+
+
+@dataclass
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        failure: None for success.
+        summary: what its events added up to.
+        ended: the supervisor's report, where there was one.
+        worker_started: the playbook may have begun.
+    """
+
+    failure: Failure | None
+    summary: Summary
+    ended: Ended | None = None
+    worker_started: bool = False
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run is made from.
+
+    Attributes:
+        launch: what is run, and its limits.
+        identity: names the pod.
+        lease: fencing number of the job's owner.
+        payload: builds the payload, and may stop early where the event is set; called in a thread.
+    """
+
+    launch: Launch
+    identity: PodIdentity
+    lease: int
+    payload: Callable[[threading.Event], Payload]
+
+
+@dataclass
+class PayloadFile:
+    """A payload as the conversation reads it."""
+
+    payload: Payload
+    length: int = field(init=False)
+    sha256: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.length, self.sha256 = self.payload.length, self.payload.sha256
+
+    def read(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes from `offset` on."""
+        return os.pread(self.payload.file.fileno(), size, offset)
+
+
+class SupervisedRun(ABC):
+    """Runs a job once. It listens to the conversation itself.
+
+    Attributes:
+        pod_name: of the pod, from the start; empty where there is none.
+        conversation: the talk with the supervisor, once there is one.
+    """
+
+    def __init__(self, request: RunRequest, notebook: Notebook, progress: Progress) -> None:
+        self.pod_name = ""
+        self.conversation: Conversation | None = None
+        self._request = request
+        self._launch = request.launch
+        self._notebook = notebook
+        self._progress = progress
+        self._stream = RunnerStream()
+        self._cancel: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
+        self._start_told = self._started = False
+        self._away_since: float | None = None
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._marking: asyncio.Task[None] | None = None
+
+    @property
+    def pod_uid(self) -> str | None:
+        """The pod's UID, once it is known; None where there is none."""
+        return None
+
+    @property
+    def created(self) -> bool:
+        """A create was sent and not refused, so that there may be a pod."""
+        return False
+
+    @property
+    def summary(self) -> Summary:
+        """What the events added up to so far."""
+        return self._stream.summary
+
+    def cancel(self, failure: Failure) -> None:
+        """Stops the run as gently as its state allows; `execute` ends with `failure`."""
+        if not self._cancel.done():
+            self._progress.step(f"canceling: {failure.message}")
+            self._cancel.set_result(failure)
+
+    async def stored(self, offset: int) -> None:
+        """Tells that the output below `offset` is in the store."""
+        if self.conversation is not None:
+            await self.conversation.store_reached(offset)
+
+    async def close(self) -> None:
+        """Leaves the supervisor, whatever runs there."""
+        if self.conversation is not None:
+            await self.conversation.close()
+
+    async def execute(self) -> Outcome:
+        """Runs the job; a pod is left for the caller to delete, and the conversation to say `bye` to.
+
+        Returns:
+            How it ended; a `Failure` of any kind is an outcome, not raised.
+        """
+        unwanted = threading.Event()
+        payload: asyncio.Future[PayloadSource] = asyncio.get_running_loop().run_in_executor(
+            None, lambda: PayloadFile(self._request.payload(unwanted))
+        )
+        # A payload that can't be built must not wait for a pod: its failure stops the run like a cancel.
+        payload.add_done_callback(self._payload_built)
+        try:
+            return await self._perform(payload)
+        except Failure as failure:
+            return self._outcome(failure)
+        except Unreachable as exc:
+            return self._outcome(exc.failure)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._marking is not None:  # not cancelled: the row must say when the job started
+                await self._marking
+            unwanted.set()  # it may be large: nobody waits until it is built
+            payload.add_done_callback(_close)
+
+    @abstractmethod
+    async def _perform(self, payload: asyncio.Future[PayloadSource]) -> Outcome:
+        """Starts the supervisor and talks with it; what it puts into `_tasks` is ended after it."""
+
+    @property
+    @abstractmethod
+    def _execution_node(self) -> str:
+        """Name of the machine that the run is on."""
+
+    def _payload_built(self, built: asyncio.Future[PayloadSource]) -> None:
+        error = None if built.cancelled() else built.exception()
+        if isinstance(error, Failure) and not self._cancel.done():
+            self._cancel.set_result(error)
+
+    def _terms(self) -> Terms:
+        launch = self._launch
+        return Terms(
+            lease=self._request.lease,
+            timeout=launch.timeout or None,
+            cancel_grace=launch.cancel_grace,
+            outage_limit=launch.group.cluster_outage_timeout,
+        )
+
+    async def _canceled(self, talk: asyncio.Task[Ended], failure: Failure) -> Outcome:
+        """Lets the supervisor stop the run and send the rest of the output, where it can be reached."""
+        conversation = self.conversation
+        if conversation is not None and conversation.heard:
+            grace = self._launch.cancel_grace
+            await conversation.cancel(grace)
+            await asyncio.wait((talk,), timeout=grace + KILL_LIMIT)
+        if talk.done() and talk.exception() is None:
+            ended = talk.result()
+            if ended.cause != "cancel":  # it was over before the cancel came
+                return self._outcome(self._verdict(ended), ended)
+            return self._outcome(failure, ended)
+        return self._outcome(failure)
+
+    def _outcome(self, failure: Failure | None, ended: Ended | None = None) -> Outcome:
+        # Where the supervisor can't tell any more, the runner may have been started unseen.
+        may_have_run = self._started or (self._start_told and ended is None)
+        return Outcome(failure, self.summary, ended, may_have_run)
+
+    def _verdict(self, ended: Ended) -> Failure | None:
+        return verdict(ended, self.summary, self._launch.timeout)
+
+    # -- what the conversation tells (Listener) --
+
+    async def output(self, piece: bytes) -> int:
+        """Reads the events in it, shows them and takes them to the store."""
+        batch = self._stream.feed(piece)
+        if batch.lines:
+            self._progress.events(batch)
+        self._notebook.record(batch)
+        return batch.offset
+
+    def connected(self) -> None:
+        """Notes that the supervisor answers, and says so where the connection was gone."""
+        if self._away_since is not None:
+            away = time.monotonic() - self._away_since
+            self._away_since = None
+            run = "the run went on, and " if self._started else ""
+            self._progress.step(f"connected again after {away:.1f} s; {run}nothing is lost")
+
+    def disconnected(self, trouble: Unreachable) -> None:
+        """Tells once that a connection broke, from the supervisor's first answer on."""
+        heard = self.conversation is not None and self.conversation.heard
+        if self._away_since is None and heard:
+            self._away_since = time.monotonic()
+            self._progress.warning(self._away(trouble))
+
+    @abstractmethod
+    def _away(self, trouble: Unreachable) -> str:
+        """What to say where a connection broke."""
+
+    def received(self) -> None:
+        """Tells that the payload is where the run is."""
+        self._progress.step("payload received", verbosity=1)
+
+    def starting(self) -> None:
+        """Notes that the playbook may run from now on."""
+        self._start_told = True
+
+    def started(self) -> None:
+        """Tells that the playbook was started, and marks the job as running."""
+        self._started = True
+        self._progress.step("playbook started", verbosity=1)
+        self._marking = asyncio.create_task(self._note_running())
+
+    async def _note_running(self) -> None:
+        try:
+            await self._notebook.note(status="running", execution_node=self._execution_node)
+        except Exception as exc:  # the run goes on; where the store is gone, storing its events ends it
+            self._progress.warning(f"the job could not be marked as running: {exc!r}")
+
+
+def _close(payload: asyncio.Future[PayloadSource]) -> None:
+    """Closes the file of a payload that nobody needs any more."""
+    if not payload.cancelled() and payload.exception() is None:
+        built = payload.result()
+        if isinstance(built, PayloadFile):
+            built.payload.file.close()
