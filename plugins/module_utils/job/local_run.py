@@ -9,7 +9,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation
 from ansible_collections.jobpods.controller.plugins.module_utils.job.local_supervisor import LocalSupervisor
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
+from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import OwnedRun, Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.parties import PayloadSource
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import (
@@ -32,8 +33,17 @@ from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import
 PLACE = "the controller node"
 
 
+def on_controller(request: RunRequest, folder: Path, environ: Mapping[str, str]) -> Start:
+    """Starts a run on the controller node; the arguments are those of `LocalRun`."""
+
+    async def start(_stack: AsyncExitStack, notebook: Notebook, progress: Progress) -> OwnedRun:
+        return LocalRun(request, folder, environ, notebook, progress)
+
+    return start
+
+
 class LocalRun(SupervisedRun):
-    """Runs a job once, on this machine. There is no pod: `pod_name` is empty and `created` stays False."""
+    """Runs a job once, on this machine. There is no pod: `pod_name` is empty."""
 
     def __init__(
         self,

@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import LeaseLost
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch, Summary
+from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import OwnedRun, Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import Recorder, StoreCalls
-from ansible_collections.jobpods.controller.plugins.module_utils.job.removal import refused, remove_pod
-from ansible_collections.jobpods.controller.plugins.module_utils.job.run import Run
-from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import Outcome, RunRequest
+from ansible_collections.jobpods.controller.plugins.module_utils.job.removal import refused
+from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import Outcome
 
 HEARTBEAT_INTERVAL = 0.5
 """Seconds between two looks at the job's row: whether it shall be cancelled, and that its owner lives."""
@@ -32,8 +30,6 @@ FLUSH_LIMIT = 60.0
 STORE_LIMIT = 60.0
 """Seconds for which a store that refuses the job's end is asked again."""
 STORE_BACKOFF = (0.5, 1.0, 2.0, 5.0)
-REMOVAL_LIMIT = 24 * 3600.0
-"""Seconds for which a pod that can't be deleted is tried again, long after the job's end."""
 QUICK_REMOVAL = 5.0
 """Seconds of these for which the result waits; after them the pod is deleted behind the job's back."""
 
@@ -62,68 +58,101 @@ class JobOwner:
 
     def __init__(
         self,
-        request: RunRequest,
-        connection: Connection,
+        job_id: int,
+        lease: int,
+        prepare: Callable[[], Awaitable[Start]],
         store: JobStore,
         calls: StoreCalls,
         progress: Progress,
     ) -> None:
+        """Gets ready; `own` does it.
+
+        Args:
+            job_id: the job.
+            lease: the fencing number under which it is this owner's.
+            prepare: waits for what the job needs, room for it included; cancelled where the job is.
+            store: where the job is kept.
+            calls: the store's thread.
+            progress: told what happens.
+        """
         self.unfinished: Failure | None = None
-        self._request = request
-        self._connection = connection
+        self._job_id = job_id
+        self._lease = lease
+        self._prepare = prepare
         self._store = store
         self._calls = calls
         self._progress = progress
-        self._job_id = request.identity.job_id
-        self._recorder = Recorder(store, calls, self._job_id, request.lease, self._events_stored)
-        self._run: Run | None = None
-        self._canceled: Failure | None = None
-        self._leaving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._recorder = Recorder(store, calls, job_id, lease, self._events_stored)
+        self._run: OwnedRun | None = None
+        loop = asyncio.get_running_loop()
+        self._canceled: asyncio.Future[Failure] = loop.create_future()
+        self._leaving: asyncio.Future[None] = loop.create_future()
 
     def cancel(self, why: str) -> None:
         """Cancels the job, whatever it is doing."""
-        self._canceled = self._canceled or Failure("Canceled", why)
+        if not self._canceled.done():
+            self._canceled.set_result(Failure("Canceled", why))
         if self._run is not None:
-            self._run.cancel(self._canceled)
+            self._run.cancel(self._canceled.result())
 
     def leave(self) -> None:
         """Leaves the job as it is, for whoever adopts it; one that has ended still gets its final status."""
         if not self._leaving.done():
             self._leaving.set_result(None)
 
-    async def own(self, environ: dict[str, str], finished: asyncio.Event) -> None:
+    async def own(self, finished: asyncio.Event) -> None:
         """Runs the job to its end.
 
         Args:
-            environ: for the connection's proxies and credential plugins.
             finished: set when the row has its final status, or can't get it; this is the answer to whoever
                 waits, while the pod may still have to be deleted.
         """
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._recorder.close)
+            heart = asyncio.create_task(self._beat())
+            stack.callback(heart.cancel)
             try:
-                client = await stack.enter_async_context(ClusterClient(self._connection, environ=environ))
-            except Exception as exc:  # the connection can't be used at all, for example its proxy
+                run = await self._started(stack)
+            except Exception as exc:  # nothing was started: the connection can't be used at all, for example
                 await self._finish(Outcome(Failure.of(exc), Summary()), None)
                 finished.set()
                 return
-            run = self._run = Run(self._request, client, self, self._progress)
+            if run is None:
+                return
+            self._run = run
             stack.push_async_callback(run.close)
-            heart = asyncio.create_task(self._beat())
-            stack.callback(heart.cancel)
             self._recorder.broken.add_done_callback(lambda task: self._storing_failed(run, task))
-            if self._canceled is not None:
-                run.cancel(self._canceled)
+            if self._canceled.done():
+                run.cancel(self._canceled.result())
             outcome = await self._execute(run)
             if outcome is None:
                 return
-            removal = await self._settle(run, client, outcome)
+            removal = await self._settle(run, outcome)
             heart.cancel()
             finished.set()
             if removal is not None:
                 await self._finish_removal(removal)
 
-    async def _execute(self, run: Run) -> Outcome | None:
+    async def _started(self, stack: AsyncExitStack) -> OwnedRun | None:
+        """What the job is to do, once it may; None where it is left before that.
+
+        Raises:
+            Failure: it can't, or it was cancelled.
+        """
+        preparing = asyncio.ensure_future(self._prepare())
+        news = (preparing, self._canceled, self._leaving)
+        try:
+            await asyncio.wait(news, return_when=asyncio.FIRST_COMPLETED)
+            if preparing.done():
+                return await preparing.result()(stack, self, self._progress)
+        finally:
+            preparing.cancel()
+            await asyncio.gather(preparing, return_exceptions=True)
+        if self._canceled.done():
+            raise self._canceled.result()
+        return None
+
+    async def _execute(self, run: OwnedRun) -> Outcome | None:
         """How the run ended; None where it is left before its end."""
         executing = asyncio.create_task(run.execute())
         try:
@@ -137,7 +166,7 @@ class JobOwner:
 
     # -- the end --
 
-    async def _settle(self, run: Run, client: ClusterClient, outcome: Outcome) -> Removal | None:
+    async def _settle(self, run: OwnedRun, outcome: Outcome) -> Removal | None:
         """Stores what is left, and has the pod deleted: whatever goes wrong, both are tried.
 
         Returns:
@@ -145,12 +174,12 @@ class JobOwner:
         """
         removal: Removal | None = None
         if outcome.ended is None:  # the run may go on in there; else the pod keeps what is not stored yet
-            removal = self._start_removal(run, client, outcome)
+            removal = self._start_removal(run, outcome)
         await self._store_rest(outcome)
-        removal = removal or self._start_removal(run, client, outcome)
+        removal = removal or self._start_removal(run, outcome)
         try:
-            if outcome.ended is not None and run.conversation is not None:
-                await run.conversation.bye()
+            if outcome.ended is not None:
+                await run.bye()
             if removal is not None and run.pod_uid is not None:
                 await asyncio.wait((removal.task,), timeout=QUICK_REMOVAL)
             await run.close()
@@ -177,21 +206,10 @@ class JobOwner:
         elif outcome.failure.message != failure.message:
             self._progress.warning(f"the job's last events are not stored: {failure.message}")
 
-    def _start_removal(self, run: Run, client: ClusterClient, outcome: Outcome) -> Removal | None:
-        if not run.created:
-            return None
-        stopped = outcome.ended is not None and not outcome.ended.left
-        grace = 0 if stopped or not outcome.worker_started else int(self._request.launch.cancel_grace)
-        removing = remove_pod(
-            client,
-            self._request.launch.namespace,
-            run.pod_name,
-            run.pod_uid,
-            grace=grace,
-            limit=REMOVAL_LIMIT,
-            trouble=self._progress.warning,
-        )
-        return Removal(run.pod_name, asyncio.create_task(removing))
+    @staticmethod
+    def _start_removal(run: OwnedRun, outcome: Outcome) -> Removal | None:
+        removing = run.removal(outcome)
+        return Removal(run.pod_name, asyncio.create_task(removing)) if removing is not None else None
 
     def _removed(self, removal: Removal) -> bool:
         """Whether a deletion that is over has succeeded; tells it, once, where not."""
@@ -239,9 +257,7 @@ class JobOwner:
         if removal is not None:
             columns["pod_name"] = removal.pod_name  # new where the answer to its create never came
         try:
-            await self._insist(
-                "the job's end", self._store.finish, self._job_id, self._request.lease, **columns
-            )
+            await self._insist("the job's end", self._store.finish, self._job_id, self._lease, **columns)
         except Exception as exc:
             cause = Failure.of(exc)
             self.unfinished = Failure(
@@ -280,7 +296,7 @@ class JobOwner:
         told = False
         while True:
             try:
-                if await self._calls(self._store.heartbeat, self._job_id, self._request.lease):
+                if await self._calls(self._store.heartbeat, self._job_id, self._lease):
                     self.cancel("Canceled by job_cancel.")
                 told = False
             except LeaseLost:
@@ -291,7 +307,7 @@ class JobOwner:
                 told = True
             await asyncio.sleep(HEARTBEAT_INTERVAL)
 
-    def _storing_failed(self, run: Run, task: asyncio.Task[None]) -> None:
+    def _storing_failed(self, run: OwnedRun, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Failure):
             run.cancel(error)
@@ -306,7 +322,7 @@ class JobOwner:
 
     async def note(self, **columns: Any) -> None:
         """Sets columns of the job's row."""
-        await self._calls(self._store.update, self._job_id, self._request.lease, **columns)
+        await self._calls(self._store.update, self._job_id, self._lease, **columns)
 
     def record(self, batch: Batch) -> None:
         """Gives events to the recorder."""

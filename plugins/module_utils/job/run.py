@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation
 from ansible_collections.jobpods.controller.plugins.module_utils.job.creation import Creation
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
+from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import OwnedRun, Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.parties import PayloadSource
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_watch import (
     LAST_WORDS,
@@ -23,6 +26,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_watch i
     StartLimits,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
+from ansible_collections.jobpods.controller.plugins.module_utils.job.removal import remove_pod
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import (
     Outcome,
     RunRequest,
@@ -31,9 +35,27 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import
 from ansible_collections.jobpods.controller.plugins.module_utils.pod import spec
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import Ended
 
+REMOVAL_LIMIT = 24 * 3600.0
+"""Seconds for which a pod that can't be deleted is tried again, long after the job's end."""
 EARLY_ATTACHES = (0.25, 0.2, 0.25, 0.4)
 """Pauses before each attach after the scheduling: containers run 0.2 to 0.5 s after it, and the API says so
 up to a second later. Where none of them meets the container, the watch says when it runs."""
+
+
+def in_pod(request: RunRequest, connection: Connection, environ: Mapping[str, str]) -> Start:
+    """Starts a run in a pod.
+
+    Args:
+        request: what to run.
+        connection: to the cluster.
+        environ: for the connection's proxies and credential plugins.
+    """
+
+    async def start(stack: AsyncExitStack, notebook: Notebook, progress: Progress) -> OwnedRun:
+        client = await stack.enter_async_context(ClusterClient(connection, environ=environ))
+        return Run(request, client, notebook, progress)
+
+    return start
 
 
 class Run(SupervisedRun):
@@ -53,10 +75,21 @@ class Run(SupervisedRun):
         """The pod's UID, once it is known."""
         return self._creation.uid
 
-    @property
-    def created(self) -> bool:
-        """A create was sent and not refused, so that there may be a pod."""
-        return self._creation.may_exist
+    def removal(self, outcome: Outcome) -> Coroutine[Any, Any, bool] | None:
+        """Deletes the pod, and says whether it is gone; None where there is none."""
+        if not self._creation.may_exist:
+            return None
+        stopped = outcome.ended is not None and not outcome.ended.left
+        grace = 0 if stopped or not outcome.worker_started else int(self._launch.cancel_grace)
+        return remove_pod(
+            self._client,
+            self._launch.namespace,
+            self.pod_name,
+            self.pod_uid,
+            grace=grace,
+            limit=REMOVAL_LIMIT,
+            trouble=self._progress.warning,
+        )
 
     async def _perform(self, payload: asyncio.Future[PayloadSource]) -> Outcome:
         manifest = self._manifest()

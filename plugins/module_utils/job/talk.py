@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,11 +109,6 @@ class SupervisedRun(ABC):
         return None
 
     @property
-    def created(self) -> bool:
-        """A create was sent and not refused, so that there may be a pod."""
-        return False
-
-    @property
     def summary(self) -> Summary:
         """What the events added up to so far."""
         return self._stream.summary
@@ -128,6 +123,15 @@ class SupervisedRun(ABC):
         """Tells that the output below `offset` is in the store."""
         if self.conversation is not None:
             await self.conversation.store_reached(offset)
+
+    async def bye(self) -> None:
+        """Tells that everything is stored: the supervisor ends."""
+        if self.conversation is not None:
+            await self.conversation.bye()
+
+    def removal(self, outcome: Outcome) -> Coroutine[Any, Any, bool] | None:
+        """Deletes the pod, and says whether it is gone; None where there is none."""
+        return None
 
     async def close(self) -> None:
         """Leaves the supervisor, whatever runs there."""

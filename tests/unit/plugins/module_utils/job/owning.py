@@ -19,9 +19,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs
     NewJob,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
+from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload, build_payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
+from ansible_collections.jobpods.controller.plugins.module_utils.job.run import in_pod
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import RunRequest
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
@@ -92,13 +94,16 @@ class Scene:
 
         self.request = RunRequest(launch, identity, self.lease, build)
 
-    def owner(self, connection: Connection) -> JobOwner:
-        return JobOwner(self.request, connection, self.store, self.calls, self.told)
+    def owner(self, connection: Connection, **environ: str) -> JobOwner:
+        async def prepare() -> Start:
+            return in_pod(self.request, connection, environ)
+
+        return JobOwner(self.job_id, self.lease, prepare, self.store, self.calls, self.told)
 
     async def own(self, connection: Connection, **environ: str) -> JobRecord:
         """Runs the job to its end; returns its row."""
         async with deadline(DEADLINE):
-            await self.owner(connection).own(environ, self.finished)
+            await self.owner(connection, **environ).own(self.finished)
         assert self.finished.is_set()
         return self.record
 

@@ -138,7 +138,7 @@ async def test_cancel_before_the_start(scene: Scene, authority: Authority) -> No
         owning.cancel("Nobody wants it.")
         owning.cancel("Still nobody.")
         async with deadline(DEADLINE):
-            await owning.own({}, scene.finished)
+            await owning.own(scene.finished)
         record = scene.record
         assert (record.status, record.job_explanation) == ("canceled", "Nobody wants it.")
         assert (at.exists, record.pod_deleted) == (False, True)
@@ -149,7 +149,7 @@ async def test_cancel_while_it_runs_and_only_the_first_reason_counts(
 ) -> None:
     async with cluster(scene, authority, ENDLESS) as at:
         owning = scene.owner(at.connection)
-        task = asyncio.create_task(owning.own({}, scene.finished))
+        task = asyncio.create_task(owning.own(scene.finished))
         async with deadline(DEADLINE):
             await scene.told.heard.wait()
             owning.cancel("First.")
