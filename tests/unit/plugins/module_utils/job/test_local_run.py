@@ -194,7 +194,7 @@ async def test_a_playbook_runs_on_this_machine(scene: Scene) -> None:
         "payload received",
         "playbook started",
     ]
-    assert (run.pod_name, run.pod_uid, run.created, scene.told.warnings) == ("", None, False, [])
+    assert (run.pod_name, run.pod_uid, run.removal(outcome), scene.told.warnings) == ("", None, None, [])
 
 
 async def test_a_locked_ssh_key_is_opened_however_long_the_data_folder_s_path_is(scene: Scene) -> None:
