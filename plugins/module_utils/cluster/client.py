@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -104,14 +104,24 @@ class ClusterClient:
             raise self._transport.stranger(answer)
         return version
 
-    async def create_pod(self, manifest: Document) -> Document:
+    async def ask(self, request: Request, accept: Collection[int] = ()) -> Answer:
+        """Send any other request; the answer has a status of 2xx or one of `accept`."""
+        return await self._transport.ask(request, accept)
+
+    async def create_pod(self, manifest: Document, *, dry_run: bool = False) -> Document:
         """Create a pod in the namespace that its metadata names.
+
+        Args:
+            manifest: the pod.
+            dry_run: the server does everything but keep it, and does not take fields that it does not know.
 
         Raises:
             AlreadyExists: there is a pod of this name, perhaps made by an earlier try.
         """
         namespace = manifest["metadata"]["namespace"]
-        request = Request("POST", _path(namespace, "pods"), "create", "pods", namespace, body=manifest)
+        params = {"dryRun": "All", "fieldValidation": "Strict"} if dry_run else {}
+        path = _path(namespace, "pods")
+        request = Request("POST", path, "create", "pods", namespace, params, body=manifest)
         answer = await self._transport.ask(request, accept={409})
         if answer.status == 409:
             raise AlreadyExists(words_of(answer.body))

@@ -22,7 +22,7 @@ _RBAC_DENIAL = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)"'
     r'(?: in API group "[^"]*")?(?: in the namespace "(?P<namespace>[^"]*)")?'
 )
-_WEBHOOK_DENIAL = re.compile(r'admission webhook "([^"]+)" denied the request')
+_WEBHOOK_DENIAL = re.compile(r'admission webhook "([^"]+)" (?:denied the request|does not support dry run)')
 _POLICY_DENIAL = re.compile(r"ValidatingAdmissionPolicy '([^']+)'.* denied request")
 _GO_FIELD = re.compile(r"Go struct field \w+\.(\S+) of type|unknown field \"([^\"]+)\"")
 _MISSING_SERVICE_ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found')

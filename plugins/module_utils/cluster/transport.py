@@ -73,6 +73,7 @@ class Request:
         namespace: its namespace, None where it has none.
         params: the query.
         body: an object to send.
+        content_type: of the body.
     """
 
     method: str
@@ -82,6 +83,7 @@ class Request:
     namespace: str | None = None
     params: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
+    content_type: str = "application/json"
 
 
 @dataclass(frozen=True)
@@ -300,7 +302,7 @@ class Transport:
         self.requests += 1
         headers = [("Accept", "application/json"), *credentials.headers()]
         if request.body is not None:
-            headers.append(("Content-Type", "application/json"))
+            headers.append(("Content-Type", request.content_type))
         return await self._open_session().request(
             request.method,
             self.connection.host + request.path,

@@ -11,6 +11,9 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import LIMITS
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.cluster_arguments import (
+    CLUSTER_ARGUMENTS,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import (
     CONNECTION,
     OBJECT_ARGUMENTS,
@@ -104,6 +107,7 @@ ARGUMENTS: dict[str, Spec] = {
     "job_info": JOB_INFO,
     "job_wait": JOB_WAIT,
     "object_info": OBJECT_INFO,
+    **CLUSTER_ARGUMENTS,
     **OBJECT_ARGUMENTS,
 }
 

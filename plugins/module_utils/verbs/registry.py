@@ -21,7 +21,9 @@ Verb = Callable[[Request, LauncherFeed, Launcher], Awaitable["Result | None"]]
 """Does what a module asks for; without a result where it has told it already."""
 
 FILES = {
+    "cluster_access": "cluster_access",
     "container_group_job": "jobs",
+    "credential_test": "credential_test",
     "job_cancel": "jobs",
     "job_info": "jobs",
     "job_wait": "jobs",

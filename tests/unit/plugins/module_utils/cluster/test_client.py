@@ -70,6 +70,13 @@ async def test_create_sends_the_manifest(client: ClusterClient, server: ApiServe
     assert server.seen[0].body == MANIFEST
 
 
+async def test_create_sends_the_manifest_for_real(client: ClusterClient, server: ApiServer) -> None:
+    server.on("POST", PODS, document(MANIFEST, 201))
+    await client.create_pod(MANIFEST)
+    await client.create_pod(MANIFEST, dry_run=True)
+    assert [seen.query for seen in server.seen] == [{}, {"dryRun": "All", "fieldValidation": "Strict"}]
+
+
 async def test_create_twice_is_told(client: ClusterClient, server: ApiServer) -> None:
     server.on("POST", PODS, hang_up, status(409, 'pods "job-1" already exists', "AlreadyExists"))
     with pytest.raises(AlreadyExists, match='"job-1" already exists'):

@@ -89,6 +89,15 @@ def causes(*fields: str) -> dict[str, Any]:
             id="quota",
         ),
         pytest.param(
+            400,
+            status_object(400, 'admission webhook "old.test" does not support dry run', "BadRequest"),
+            "create",
+            "pods",
+            "AdmissionDenied",
+            "does not support dry run",
+            id="webhook without dry run",
+        ),
+        pytest.param(
             403,
             forbidden("failed quota: compute: must specify limits.cpu for: worker"),
             "create",

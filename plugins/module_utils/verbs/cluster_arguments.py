@@ -1,0 +1,35 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The argument specs of the modules that look at a cluster, or prepare one, without a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import CONNECTION
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arguments import STORE
+
+Spec = dict[str, Any]
+
+CREDENTIAL_TEST: Spec = {
+    "credential": {"type": "str"},
+    "organization": {"type": "str"},
+    "container_group": {"type": "str"},
+    **CONNECTION,
+    "namespace": {"type": "str"},
+    **STORE,
+}
+
+CLUSTER_ACCESS: Spec = {
+    **CONNECTION,
+    "namespace": {"type": "str", "required": True},
+    "service_account": {"type": "str", "default": "container-group"},
+    "registry_secrets": {"type": "bool", "default": False},
+    "token": {"type": "str", "default": "none", "choices": ["none", "long_lived", "bound"]},
+    "token_seconds": {"type": "int", "default": 30 * 24 * 3600},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+    **STORE,
+}
+
+CLUSTER_ARGUMENTS: dict[str, Spec] = {"cluster_access": CLUSTER_ACCESS, "credential_test": CREDENTIAL_TEST}
