@@ -40,20 +40,25 @@ class Request:
         verb: the module's name.
         params: the module's parameters, validated against its argument spec. They may hold secrets.
         folder: relative paths start here (the playbook's folder).
+        started_in: relative paths in environment variables start here (the caller's working directory); empty
+            where that is the folder.
         check: check mode is on.
         diff: diff mode is on.
         verbosity: the caller's.
         environment: the task's `environment`, laid over the process' own.
+        limit: seconds that the task's `async` allows; 0 is no limit.
         main_process: `ansible-playbook`, where it can be known.
     """
 
     verb: str
     params: dict[str, Any]
     folder: str
+    started_in: str = ""
     check: bool = False
     diff: bool = False
     verbosity: int = 0
     environment: dict[str, str] = field(default_factory=dict)
+    limit: int = 0
     main_process: MainProcess | None = None
 
     def as_message(self) -> dict[str, Any]:
