@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of an answer, or of a line of a watch; Kubernetes' own are smaller."""
 
 _REFUSAL_LIMIT = 64 * 1024
+_WANTS_TLS = re.compile(rb"to (?:an )?HTTPS (?:server|port)", re.IGNORECASE)
+"""What servers of Go, hence Kubernetes', and nginx say where they are asked without TLS."""
 
 
 @dataclass(frozen=True)
@@ -328,6 +331,10 @@ class Transport:
             return
         answer = await self._ask_once(Request("GET", "/version", "get", "/version"), Credentials())
         document = answer.document()
+        secure = f"https://{host.partition('://')[2]}"
+        if answer.status == 400 and _WANTS_TLS.search(answer.body):
+            words = words_of(answer.body)
+            raise Failure("InvalidConfiguration", f"{host} wants TLS: use {secure}.", 400, traceback=words)
         if "gitVersion" not in document and status_document(document) is None:
             raise self.stranger(answer)
         raise Failure(
