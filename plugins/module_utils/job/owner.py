@@ -76,7 +76,9 @@ class JobOwner:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._recorder.close)
             try:
-                client = await stack.enter_async_context(ClusterClient(self._connection, environ=environ))
+                client = await stack.enter_async_context(
+                    ClusterClient(self._connection, environ=environ, warn=self._warn_of_spec)
+                )
             except Failure as failure:  # the connection can't be used at all, for example its proxy
                 await self._finish(Outcome(failure, Summary()), pod_gone=True)
                 finished.set()
@@ -198,6 +200,9 @@ class JobOwner:
     async def _events_stored(self, offset: int) -> None:
         if self._run is not None:
             await self._run.stored(offset)
+
+    def _warn_of_spec(self, text: str) -> None:
+        self._progress.warning(f"the API server says of the pod: {text}")
 
     # -- the run's notebook --
 
