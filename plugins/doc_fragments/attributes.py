@@ -18,6 +18,11 @@ attributes:
   async:
     description: Works with the task keyword C(async).
     support: full
+    details:
+      - With a C(poll) above 0 the task runs as without C(async), and shows what it does. When the seconds of
+        C(async) are over, it fails, and a job that it has launched is cancelled.
+      - With C(poll=0) it goes on in the background. Its result lies on the controller node, so a task with
+        M(ansible.builtin.async_status) needs C(delegate_to=localhost) and C(become=false).
   check_mode:
     description: Can tell in check mode what it would do, without doing it.
   controller:

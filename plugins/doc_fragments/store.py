@@ -13,6 +13,8 @@ options:
     description:
       - The database that jobs are kept in, as an SQLAlchemy URL, for example
         C(sqlite:////var/lib/jobpods/jobpods.db).
+      - Relative paths in this and the other options start at the playbook's folder, those in environment
+        variables at the folder in which C(ansible-playbook) was started.
       - Without it, the environment variable E(JOBPODS_DATABASE_URL) counts, else it is the SQLite file
         C(jobpods.db) in O(data_dir).
     type: str

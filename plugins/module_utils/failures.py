@@ -182,3 +182,8 @@ class Failure(Exception):
             details=result["details"],
             traceback=traceback,
         )
+
+
+def shortened(text: str, limit: int) -> str:
+    """`text`, at most `limit` characters of it, with a mark where something was cut off."""
+    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"

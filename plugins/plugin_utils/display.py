@@ -85,6 +85,7 @@ class JobDisplay:
         """Shows how the job ended, in one line; Ansible itself shows failures."""
         job = result.get("job")
         if job and job["id"] is not None and not result["failed"]:
+            self._job = f"job {job['id']}"
             told = f"Job {job['id']} ({job['name']}) "  # which the job's first line has told already
             self._step(
                 result["msg"].removeprefix(told),

@@ -7,24 +7,17 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import get_shell_plugin
 from ansible.utils.display import Display
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import refused
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import (
-    ARGUMENTS,
-    validated,
-    without_nulls,
-)
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import (
-    ENTRY,
-    ENTRY_VARIABLE,
-    FOLDER_VARIABLE,
-    call,
-)
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.background import start
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import call
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import MainProcess, Request
 from ansible_collections.jobpods.controller.plugins.plugin_utils.display import (
     JobDisplay,
@@ -32,6 +25,9 @@ from ansible_collections.jobpods.controller.plugins.plugin_utils.display import 
 )
 
 TaskVars = dict[str, Any]
+
+ASYNC_LIMIT = "_jobpods_async_limit"
+"""Attribute of a task in which its `async` is kept."""
 
 show_lines_at_once()  # here, because Ansible's main process, which does the writing, only loads this file
 
@@ -47,28 +43,48 @@ class OnController(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
     def run(self, tmp: str | None = None, task_vars: TaskVars | None = None) -> dict[str, Any]:
         """Validates the parameters, and has the verb done."""
         task_vars = task_vars or {}
+        limit = self._take_async()
         result: dict[str, Any] = super().run(tmp, task_vars)
         verb = str(self._task.action).rpartition(".")[2]
         try:
             params = self.resolve(validated(verb, self._task.args), task_vars)
+            return {**result, **self._do(verb, params, limit, task_vars)}
         except Failure as failure:
             named = self._task.args.get("name") or self._task.args.get("playbook") or ""
             answer = refused(verb, failure, name=str(named), controller_node=socket.gethostname())
             return {**result, **answer}
-        if self._task.async_val:
-            return self._run_module(verb, params, task_vars)
+
+    def _take_async(self) -> int:
+        """Makes the task's `async` ours; returns its seconds, 0 for none.
+
+        Ansible would look for the result on the play's host, as the user of its `become`, but the job is
+        here. So Ansible is told that there is no `async`: with `poll` the task is done attached, within the
+        time; without, in the background.
+        """
+        # A retry of `until` has the same task again, so what was taken is kept with it.
+        limit = int(self._task.async_val or getattr(self._task, ASYNC_LIMIT, 0))
+        setattr(self._task, ASYNC_LIMIT, limit)
+        self._task.async_val = 0
+        return limit
+
+    def _do(self, verb: str, params: dict[str, Any], limit: int, task_vars: TaskVars) -> dict[str, Any]:
+        background = bool(limit) and not self._task.poll
         request = Request(
             verb=verb,
             params=params,
             folder=self._folder(),
+            started_in=os.getcwd(),
             check=bool(self._task.check_mode),
             diff=bool(self._task.diff),
             verbosity=int(Display().verbosity),
             environment=self._environment(),
-            main_process=MainProcess.of(os.getppid()),
+            limit=limit,
+            main_process=None if background else MainProcess.of(os.getppid()),
         )
+        if background:
+            return start(request, _async_dir(task_vars))
         display = JobDisplay(Display(), host=self._mark(task_vars), output=not self._task.no_log)
-        result.update(call(request, display.show))
+        result = call(request, display.show)
         display.closing(result)
         return result
 
@@ -91,25 +107,9 @@ class OnController(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         several = len(task_vars.get("ansible_play_batch") or ()) > 1 and not self._task.run_once
         return str(task_vars.get("inventory_hostname", "")) if several else ""
 
-    def _run_module(self, verb: str, params: dict[str, Any], task_vars: TaskVars) -> dict[str, Any]:
-        """Hands over to the module for `async`: over a local connection, in this Python, without `become`."""
-        local = self._shared_loader_obj.connection_loader.get("ansible.builtin.local", self._play_context)
-        local.set_options(var_options=task_vars)
-        known = {ENTRY_VARIABLE: str(ENTRY.resolve()), FOLDER_VARIABLE: self._folder()}
-        self._task.environment = [*(self._task.environment or ()), known]
-        remote = self._connection
-        self._connection = local
-        try:
-            outcome: dict[str, Any] = self._execute_module(
-                module_name=f"jobpods.controller.{verb}",
-                module_args=without_nulls(params, ARGUMENTS[verb]),
-                task_vars={
-                    **task_vars,
-                    "ansible_python_interpreter": sys.executable,
-                    "ansible_connection": "local",
-                },
-                wrap_async=True,
-            )
-        finally:
-            self._connection = remote
-        return outcome
+
+def _async_dir(task_vars: TaskVars) -> Path:
+    """Where `async_status` looks on this host."""
+    shell = get_shell_plugin(shell_type="sh")
+    shell.set_options(var_options=task_vars)
+    return Path(str(shell.get_option("async_dir"))).expanduser()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -56,6 +56,7 @@ class ClusterClient:
         environ: Mapping[str, str] | None = None,
         limits: Limits | None = None,
         retry: RetryPolicy | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         """Prepare a client; nothing is asked before the first request.
 
@@ -64,11 +65,14 @@ class ClusterClient:
             environ: where proxies are looked for, and what exec plugins get; None is this process's own.
             limits: time limits.
             retry: how often a request is sent again.
+            warn: told what the API server finds odd in a pod that it takes, such as fields that it does not
+                know.
 
         Raises:
             Failure: `InvalidConfiguration` for a proxy's address that is none.
         """
         self.connection = connection
+        self._warn = warn
         self._transport = Transport(
             connection, os.environ if environ is None else environ, limits or Limits(), retry or RetryPolicy()
         )
@@ -125,7 +129,11 @@ class ClusterClient:
         answer = await self._transport.ask(request, accept={409})
         if answer.status == 409:
             raise AlreadyExists(words_of(answer.body))
-        return self._document(answer)
+        pod = self._document(answer)
+        if self._warn is not None:
+            for text in answer.warnings:
+                self._warn(text)
+        return pod
 
     async def get_pod(self, namespace: str, name: str) -> Document | None:
         """The pod, or None where there is none of this name."""

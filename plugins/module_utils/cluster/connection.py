@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.kubecon
     load_mapping,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.tls import load_ca
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, shortened
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -37,6 +38,9 @@ _ENVIRONMENT = {
     "verify_ssl": "K8S_AUTH_VERIFY_SSL",
     "ssl_ca_cert": "K8S_AUTH_SSL_CA_CERT",
 }
+DEFAULT = "the default kubeconfig"
+_ADDRESS = re.compile(r"[\w.-]+(:\d+)?", re.ASCII)
+"""A host name, perhaps with its port, that lacks only the scheme to be a URL."""
 _BOOLEANS = {
     **dict.fromkeys(("1", "true", "yes", "on", "y", "t"), True),
     **dict.fromkeys(("0", "false", "no", "off", "n", "f"), False),
@@ -129,7 +133,7 @@ def resolve_connection(
     if given:
         return _from_set(given, _ENVIRONMENT, environ, home)
     if environ.get("KUBECONFIG") or (home / ".kube" / "config").exists():
-        return _from_kubeconfig(_default_kubeconfig(environ, home), None, None)
+        return _from_kubeconfig(*_default_kubeconfig(environ, home), None)
     if environ.get("KUBERNETES_SERVICE_HOST") and (service_account / "token").exists():
         return _in_cluster(environ, service_account)
     raise _invalid(
@@ -154,13 +158,14 @@ def _from_set(
         return _from_host(given, names, home)
     kubeconfig = given.get("kubeconfig")
     if kubeconfig is None:
-        return _from_kubeconfig(_default_kubeconfig(environ, home, names["context"]), None, given["context"])
+        return _from_kubeconfig(*_default_kubeconfig(environ, home, names["context"]), given["context"])
+    name = names["kubeconfig"]
     if isinstance(kubeconfig, Mapping):
-        return _from_kubeconfig(load_mapping(kubeconfig), dict(kubeconfig), given.get("context"))
+        return _from_kubeconfig(load_mapping(kubeconfig), name, given.get("context"), dict(kubeconfig))
     if not isinstance(kubeconfig, (str, os.PathLike)):
-        raise _invalid(f"{names['kubeconfig']} must be a path or a mapping, not {type(kubeconfig).__name__}.")
-    files = _paths(os.fspath(kubeconfig), home)
-    return _from_kubeconfig(load_files(files, names["kubeconfig"]), None, given.get("context"))
+        raise _invalid(f"{name} must be a path or a mapping, not {type(kubeconfig).__name__}.")
+    files = _paths(os.fspath(kubeconfig), name, home)
+    return _from_kubeconfig(load_files(files, name), name, given.get("context"))
 
 
 def _from_host(given: Mapping[str, Any], names: Mapping[str, str], home: Path) -> Connection:
@@ -181,13 +186,13 @@ def _from_host(given: Mapping[str, Any], names: Mapping[str, str], home: Path) -
     ca_text = None
     if verify and "ssl_ca_cert" in given:
         ca_text = _ca_text(str(given["ssl_ca_cert"]), names["ssl_ca_cert"], home)
-    return Connection(host, f"{host_name} {host}", token=token, verify_ssl=verify, ca_text=ca_text)
+    return Connection(host, f"{host} ({_source(host_name)})", token=token, verify_ssl=verify, ca_text=ca_text)
 
 
 def _from_kubeconfig(
-    kubeconfig: Kubeconfig, mapping: dict[str, Any] | None, wanted_context: str | None
+    kubeconfig: Kubeconfig, named_by: str, wanted_context: str | None, mapping: dict[str, Any] | None = None
 ) -> Connection:
-    """A connection from a context of a kubeconfig."""
+    """A connection from a context of a kubeconfig; `named_by` says what named that, for whoever asks."""
     context = kubeconfig.choose(wanted_context)
     cluster = context.cluster
     server = cluster.text("server")
@@ -199,7 +204,7 @@ def _from_kubeconfig(
         load_ca(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ca_text)
     return Connection(
         host=_url(server, f'server of "{cluster.name}" in {cluster.source}'),
-        source=f"{kubeconfig.source}, context {context.name}",
+        source=f"{kubeconfig.source} ({_source(named_by)}), context {context.name}",
         namespace=context.namespace,
         ca_text=ca_text,
         verify_ssl=verify,
@@ -264,30 +269,53 @@ def _in_cluster(environ: Mapping[str, str], service_account: Path) -> Connection
     )
 
 
-def _default_kubeconfig(environ: Mapping[str, str], home: Path, asked_by: str = "") -> Kubeconfig:
-    """The kubeconfig that kubectl would use."""
+def _default_kubeconfig(environ: Mapping[str, str], home: Path, asked_by: str = "") -> tuple[Kubeconfig, str]:
+    """The kubeconfig that kubectl would use, and what named it."""
     if environ.get("KUBECONFIG"):
-        return load_files(_paths(environ["KUBECONFIG"], home), "KUBECONFIG")
+        return load_files(_paths(environ["KUBECONFIG"], "KUBECONFIG", home), "KUBECONFIG"), "KUBECONFIG"
     file = home / ".kube" / "config"
     if asked_by and not file.exists():
         raise _invalid(
             f"{asked_by} is given, but there is no kubeconfig: KUBECONFIG is not set and {file} is missing."
         )
-    return load_files([file], "the default kubeconfig")
+    return load_files([file], DEFAULT), DEFAULT
 
 
-def _paths(value: str, home: Path) -> list[Path]:
-    """The files of a path, or of a list of paths as KUBECONFIG allows it."""
+def _source(name: str) -> str:
+    """What the user calls a source, in words that tell options from variables."""
+    if name == DEFAULT:
+        return "default"
+    return f"option {name}" if name in _ENVIRONMENT else name
+
+
+def _paths(value: str, name: str, home: Path) -> list[Path]:
+    """The files of a path, or of a list of paths as KUBECONFIG allows it.
+
+    A kubeconfig's text in its place is not shown: it has secrets in it.
+    """
+    parts = [part for part in value.split(os.pathsep) if part]
+    if len(value.strip().splitlines()) > 1 or value.lstrip().startswith("{") or any(map(_too_long, parts)):
+        raise _invalid(
+            f"{name} is no path, but perhaps the text of a kubeconfig; give a path, or a mapping (from text"
+            " with the filter from_yaml)."
+        )
     whole = _expanded(value, home)
-    if whole.exists():
-        return [whole]
-    return [_expanded(part, home) for part in value.split(os.pathsep) if part]
+    try:
+        return [whole] if whole.exists() else [_expanded(part, home) for part in parts]
+    except OSError as error:
+        raise _invalid(f"{name} names {whole}, which can't be read: {error.strerror}.") from error
+
+
+def _too_long(path: str) -> bool:
+    """Whether a text can't be a path (limits.h: PATH_MAX, NAME_MAX), but perhaps an encoded kubeconfig."""
+    return len(path) > 4095 or any(len(os.fsencode(part)) > 255 for part in path.split("/"))
 
 
 def _expanded(value: str, home: Path) -> Path:
+    """An absolute path; a relative one starts in this process' working folder."""
     if value == "~" or value.startswith("~/"):
         return home / value[2:]
-    return Path(value)
+    return Path(value).absolute()
 
 
 def _url(value: Any, name: str) -> str:
@@ -299,13 +327,12 @@ def _url(value: Any, name: str) -> str:
     except ValueError:
         valid = False
     if not valid or any(character.isspace() for character in text):
-        raise _invalid(
-            f'{name} is "{text.rsplit("@", 1)[-1]}", which is not a URL like https://kubernetes.example.com:6443.'
-        )
+        shown = text.rsplit("@", 1)[-1]
+        example = shown if _ADDRESS.fullmatch(shown) else "kubernetes.example.com:6443"
+        raise _invalid(f'{name} is "{shown}", which is not a URL like https://{example}.')
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise _invalid(
-            f"{name} must be a plain URL like https://{parts.hostname}:6443, without user, query or fragment."
-        )
+        address = parts.netloc.rsplit("@", 1)[-1]
+        raise _invalid(f"{name} must be a plain URL like https://{address}, without user, query or fragment.")
     return text
 
 
@@ -317,11 +344,11 @@ def _ca_text(value: str, name: str, home: Path) -> str:
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
-            shown = value if len(value) <= 200 else f"{value[:200]}..."
             why = getattr(error, "strerror", None) or "not PEM text"
             raise Failure(
                 "TLSVerification",
-                f'The CA certificate {name} is neither PEM text nor a readable file: "{shown}" ({why}).',
+                f"The CA certificate {name} is neither PEM text nor a readable file:"
+                f' "{shortened(str(file), 300)}" ({why}).',
                 hint="Give the cluster's CA as a file or text that begins with -----BEGIN CERTIFICATE-----.",
             ) from error
     load_ca(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), text)

@@ -78,7 +78,8 @@ def _trouble_of(error: BaseException, route: Route) -> Failure | Unreachable:
     if isinstance(error, aiohttp.InvalidURL):
         return Failure("InvalidConfiguration", f"{route.host} is not a URL that can be asked.")
     if isinstance(error, aiohttp.ClientResponseError):
-        return not_kubernetes(route.host, "its answer is not HTTP", words=error.message)
+        what = f"its answer is not HTTP{_perhaps_tls(route)}"
+        return not_kubernetes(route.host, what, words=error.message)
     tls = _tls_error(error)
     if tls is not None:
         return _tls_trouble(tls, route)
@@ -87,10 +88,15 @@ def _trouble_of(error: BaseException, route: Route) -> Failure | Unreachable:
         return _connect_trouble(error.os_error, route.proxy or "" if to_proxy else route.host, to_proxy)
     failure = Failure(
         "ConnectionRefused",
-        f"{route.described} closed the connection before it had answered.",
+        f"{route.described} closed the connection before it had answered{_perhaps_tls(route)}.",
         traceback=_words(error),
     )
     return Unreachable(failure, interrupted=True)
+
+
+def _perhaps_tls(route: Route) -> str:
+    """What to try where a server does not understand plain HTTP."""
+    return "; if it speaks TLS, use https://" if route.host.startswith("http:") else ""
 
 
 def _tls_error(error: BaseException) -> ssl.SSLError | None:

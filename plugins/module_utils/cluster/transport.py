@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,12 +35,18 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.network
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.proxy import proxy_for
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.retry import RetryPolicy
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.tls import client_context
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, shortened
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 """Bytes of an answer, or of a line of a watch; Kubernetes' own are smaller."""
 
 _REFUSAL_LIMIT = 64 * 1024
+_WARNINGS = 10
+_WARNING_LENGTH = 300
+_WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
+_ESCAPED = re.compile(r"\\(.)")
+_WANTS_TLS = re.compile(rb"to (?:an )?HTTPS (?:server|port)", re.IGNORECASE)
+"""What servers of Go, hence Kubernetes', and nginx say where they are asked without TLS."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +95,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the API server said; an error's `body` holds none of the connection's secrets."""
+    """What the API server said; an error's `body` and all warnings hold none of the connection's secrets."""
 
     status: int
     body: bytes = field(repr=False)
     retry_after: str | None = None
+    warnings: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The object in the body; empty where there is none."""
@@ -327,7 +335,19 @@ class Transport:
                 what = f"its answer has more than {ANSWER_LIMIT} bytes"
                 raise not_kubernetes(self.connection.host, what, response.status)
         content = bytes(body) if good else self._without_secrets(bytes(body))
-        return Answer(response.status, content, response.headers.get("Retry-After"))
+        headers = response.headers
+        warnings = self._warnings(headers.getall("Warning", ()))
+        return Answer(response.status, content, headers.get("Retry-After"), warnings)
+
+    def _warnings(self, headers: Iterable[str]) -> tuple[str, ...]:
+        """The texts of `Warning` headers (RFC 9111, 5.5): a few, and nothing that a terminal obeys."""
+        texts: list[str] = []
+        for header in headers:
+            known = self._without_secrets(header.encode("utf-8", "surrogateescape"))
+            for quoted in _WARNING.findall(known.decode("utf-8", "replace")):
+                text = "".join(char if char.isprintable() else " " for char in _ESCAPED.sub(r"\1", quoted))
+                texts.append(shortened(" ".join(text.split()), _WARNING_LENGTH))
+        return tuple(dict.fromkeys(texts))[:_WARNINGS]
 
     async def _refuse_plain_http(self) -> None:
         """Where the host is `http://`, ask it without credentials what it is, and fail accordingly."""
@@ -336,6 +356,10 @@ class Transport:
             return
         answer = await self._ask_once(Request("GET", "/version", "get", "/version"), Credentials())
         document = answer.document()
+        secure = f"https://{host.partition('://')[2]}"
+        if answer.status == 400 and _WANTS_TLS.search(answer.body):
+            words = words_of(answer.body)
+            raise Failure("InvalidConfiguration", f"{host} wants TLS: use {secure}.", 400, traceback=words)
         if "gitVersion" not in document and status_document(document) is None:
             raise self.stranger(answer)
         raise Failure(

@@ -104,7 +104,7 @@ class Database:
         file = options.database_file
         if file is None:
             return _server_engine(options.database_url)
-        _make_private(file)
+        _make_private(file, options.database_option)
         kind = file_system(file)
         if kind in NETWORK_FILE_SYSTEMS:
             self.warnings.append(
@@ -160,11 +160,17 @@ def _sqlite_engine(file: Path, *, wal: bool) -> Engine:
     return engine
 
 
-def _make_private(file: Path) -> None:
+def _make_private(file: Path, option: str) -> None:
     """Makes the folder and the file, readable by their owner only; SQLite's other files get the same mode."""
+    folder = file.parent
     try:
-        if not file.parent.exists():
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not folder.exists():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        raise Failure(
+            "InvalidConfiguration", f"{option}: the folder {folder} can't be made: {exc.strerror}."
+        ) from exc
+    try:
         with suppress(FileExistsError):
             os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         # Only asked, not tried: closing a file drops the locks that SQLite may hold on it in this process.
@@ -172,7 +178,7 @@ def _make_private(file: Path) -> None:
             raise PermissionError(errno.EACCES, "no permission to read and write it")
     except OSError as exc:
         raise Failure(
-            "InvalidConfiguration", f"The database {file} can't be made or opened: {exc.strerror}."
+            "InvalidConfiguration", f"{option}: the database {file} can't be made or opened: {exc.strerror}."
         ) from exc
 
 

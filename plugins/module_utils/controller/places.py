@@ -40,6 +40,11 @@ class StoreOptions:
     secret_key_file: Path
     data_dir: Path
 
+    @property
+    def database_option(self) -> str:
+        """The option that says where the database's file lies."""
+        return "data_dir" if self.database_file == self.data_dir / DATABASE else "database_url"
+
 
 def store_options(params: Mapping[str, Any], environ: Mapping[str, str], home: Path) -> StoreOptions:
     """Reads the options that every module takes.

@@ -52,7 +52,10 @@ def in_pod(request: RunRequest, connection: Connection, environ: Mapping[str, st
     """
 
     async def start(stack: AsyncExitStack, notebook: Notebook, progress: Progress) -> OwnedRun:
-        client = await stack.enter_async_context(ClusterClient(connection, environ=environ))
+        def warn(text: str) -> None:
+            progress.warning(f"the API server says of the pod: {text}")
+
+        client = await stack.enter_async_context(ClusterClient(connection, environ=environ, warn=warn))
         return Run(request, client, notebook, progress)
 
     return start

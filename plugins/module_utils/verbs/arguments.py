@@ -112,25 +112,6 @@ ARGUMENTS: dict[str, Spec] = {
 }
 
 
-def without_nulls(params: Mapping[str, Any], spec: Spec) -> dict[str, Any]:
-    """Parameters as a task would give them: no option is there that was not given, at any depth of the spec.
-
-    Args:
-        params: after a validation, which fills in what is missing.
-        spec: the argument spec that they have.
-    """
-    kept: dict[str, Any] = {}
-    for name, value in params.items():
-        options = spec.get(name, {}).get("options")
-        if options and isinstance(value, Mapping):
-            kept[name] = without_nulls(value, options)
-        elif options and isinstance(value, list):
-            kept[name] = [without_nulls(entry, options) for entry in value]
-        elif value is not None:
-            kept[name] = value
-    return kept
-
-
 def validated(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a module, by its argument spec.
 

@@ -1,7 +1,9 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts the job process: a script, so that it needs nothing but the path of this file.
+"""Starts the job process, or with the argument `background` what waits for one behind an `async` task.
+
+It is a script, so that it needs nothing but the path of this file.
 
 The collection may lie anywhere that Ansible finds it, which Python alone would not; so this gives the package
 `ansible_collections.jobpods.controller` the place that this file lies in.
@@ -14,6 +16,8 @@ import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+BACKGROUND = "background"
+"""First argument; after it comes the file for the result."""
 PACKAGES = ("ansible_collections", "ansible_collections.jobpods", "ansible_collections.jobpods.controller")
 
 
@@ -26,11 +30,15 @@ def install_collection(root: Path) -> None:
 
 
 def main() -> int:
-    """Runs the job process."""
+    """Runs what is asked for."""
     install_collection(Path(__file__).resolve().parents[3])
-    from ansible_collections.jobpods.controller.plugins.module_utils.verbs.process import main as run
+    if sys.argv[1:2] == [BACKGROUND]:
+        from ansible_collections.jobpods.controller.plugins.module_utils.verbs import background
 
-    return run()
+        return background.main(Path(sys.argv[2]))
+    from ansible_collections.jobpods.controller.plugins.module_utils.verbs import process
+
+    return process.main()
 
 
 if __name__ == "__main__":

@@ -179,17 +179,18 @@ async def _cancel_without(launcher: Launcher, owner: JobOwner) -> None:
 
 async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Waits for a job that another process owns, and shows its output meanwhile."""
-    job_id, timeout = int(request.params["job_id"]), int(request.params["timeout"])
-    deadline = time.monotonic() + timeout if timeout else None
+    job_id = int(request.params["job_id"])
+    patience = Patience(int(request.params["timeout"]) or None, request.limit)
     leaving = asyncio.create_task(launcher.gone())
     async with open_store(request) as opened:
         shown, status, warned = 0, "", False
         while not leaving.done():
             record = await opened.calls(opened.store.get, job_id)
-            if record.status != status:
-                status = record.status
-                where = f" in pod {record.pod_name}" if record.pod_name else ""
-                feed.step(f"job {job_id} ({record.name}) is {status}{where}")
+            if not status:
+                feed.tell({"type": "job", "id": job_id, "name": record.name})
+            if record.status != status and record.status not in FINAL:
+                feed.step(f"{record.status} in pod {record.pod_name}" if record.pod_name else record.status)
+            status = record.status
             while events := await opened.events_after(job_id, shown):
                 shown = events[-1].counter
                 feed.output(events)
@@ -199,12 +200,10 @@ async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
             if not warned and (words := _owner_silent(record)):
                 warned = True
                 feed.warning(words)
-            if deadline is not None and time.monotonic() >= deadline:
+            if patience.over:
                 result = await opened.calls(job_result, opened.store, job_id)
                 result.update(changed=False, failed=True)
-                result["msg"] = (
-                    f"Job {job_id} did not end within timeout ({timeout} s); it goes on. {result['msg']}"
-                )
+                result["msg"] = f"Job {job_id} did not end within {patience}; it goes on. {result['msg']}"
                 return result
             await asyncio.sleep(LOOK_INTERVAL)
         leaving.cancel()
@@ -215,23 +214,24 @@ async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
 
 async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Asks the owner of a job to cancel it, and waits until it has."""
-    params = request.params
-    job_id, timeout = int(params["job_id"]), int(params["timeout"])
+    job_id = int(request.params["job_id"])
+    patience = Patience(int(request.params["timeout"]), request.limit)
     async with open_store(request) as opened:
         record = await opened.calls(opened.store.get, job_id)
+        who = f"Job {job_id} ({record.name})"
+        feed.tell({"type": "job", "id": job_id, "name": record.name})
         if record.status in FINAL:
             result = await opened.calls(job_result, opened.store, job_id)
-            result.update(changed=False, failed=bool(params["fail_if_not_running"]))
-            result["msg"] = f"Job {job_id} is not running. {result['msg']}"
+            result.update(changed=False, failed=bool(request.params["fail_if_not_running"]))
+            result["msg"] = f"{who} is not running. {result['msg']}"
             return result
         if request.check:
             result = await opened.calls(job_result, opened.store, job_id)
-            result.update(changed=True, failed=False)
+            result.update(changed=True, failed=False, msg=f"{who} is {record.status}, and would be canceled.")
             return result
         await opened.calls(opened.store.request_cancel, job_id)
-        feed.step(f"job {job_id} ({record.name}): cancel requested")
-        deadline = time.monotonic() + timeout
-        while record.status not in FINAL and time.monotonic() < deadline:
+        feed.step("cancel requested")
+        while record.status not in FINAL and not patience.over:
             await asyncio.sleep(LOOK_INTERVAL / 2)
             record = await opened.calls(opened.store.get, job_id)
         result = await opened.calls(job_result, opened.store, job_id)
@@ -243,10 +243,35 @@ async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -
         if result["failed"]:
             how = f"Its job process on {record.controller_node} cancels it as soon as it can."
             result["msg"] = (
-                f"Job {job_id} was not canceled within timeout ({timeout} s), but the request stays."
+                f"Job {job_id} was not canceled within {patience}, but the request stays."
                 f" {_owner_silent(record) or how} {result['msg']}"
             )
         return result
+
+
+class Patience:
+    """How long a verb waits for another process' job: its own `timeout`, or its task's `async`."""
+
+    def __init__(self, timeout: int | None, limit: int) -> None:
+        """Starts to wait.
+
+        Args:
+            timeout: seconds; None is no limit.
+            limit: of the task's `async`; 0 is none.
+        """
+        seconds, self._name = timeout, "timeout"
+        if limit and (timeout is None or limit < timeout):
+            seconds, self._name = limit, "the task's async limit"
+        self._seconds = seconds
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+
+    @property
+    def over(self) -> bool:
+        """Whether it has waited long enough."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def __str__(self) -> str:
+        return f"{self._name} ({self._seconds} s)"
 
 
 def _owner_silent(record: JobRecord) -> str:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,10 +21,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers i
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 
 ENTRY = Path(__file__).with_name("entry.py")
-ENTRY_VARIABLE = "JOBPODS_JOB_PROCESS"
-FOLDER_VARIABLE = "JOBPODS_FOLDER"
-"""Environment variables that tell a module where the job process' script lies, which it is packed without,
-and where relative paths start."""
 LIBRARIES = {
     "aiohttp": "aiohttp >= 3.9",
     "cryptography": "cryptography >= 41",
@@ -35,19 +30,14 @@ LIBRARIES = {
 }
 """What to install for each library that the job process imports; requirements.txt asks for the same."""
 
+LAST_WORDS = 8192
+"""Bytes of a process' standard error that are kept to explain its end."""
+
 Show = Callable[[dict[str, Any]], None]
 
 
 class Module(Protocol):
     """The part of `AnsibleModule` that is used."""
-
-    params: dict[str, Any]
-    check_mode: bool
-    _diff: bool
-    _verbosity: int
-
-    def exit_json(self, **result: Any) -> NoReturn:
-        """Prints the result of a success, and ends the program."""
 
     def fail_json(self, msg: str, **result: Any) -> NoReturn:
         """Prints the result of a failure, and ends the program."""
@@ -81,8 +71,8 @@ def call(request: Request, show: Show, entry: Path = ENTRY) -> dict[str, Any]:
             if result is None:
                 process.wait()
                 errors.seek(0)
-                words = errors.read()[-8192:].decode("utf-8", "replace")
-                message = f"The job process {_ended(process.returncode)} before it gave a result."
+                words = errors.read()[-LAST_WORDS:].decode("utf-8", "replace")
+                message = f"The job process {ended(process.returncode)} before it gave a result."
                 result = refused(request.verb, Failure("ControllerLost", message, traceback=words))
             return result
         finally:
@@ -98,7 +88,7 @@ def _talk(process: subprocess.Popen[bytes], request: Request, show: Show) -> dic
     if process.stdin is None or process.stdout is None:
         return None
     try:
-        process.stdin.write(json.dumps(request.as_message(), default=_plain).encode("ascii") + b"\n")
+        process.stdin.write(request_line(request))
         process.stdin.flush()
     except BrokenPipeError:
         pass  # it says why in its messages, or on standard error
@@ -125,7 +115,13 @@ def _message(line: bytes) -> dict[str, Any]:
     return {"type": "warning", "text": f"the job process printed what is no message: {words[:200]!r}"}
 
 
-def _ended(status: int) -> str:
+def request_line(request: Request) -> bytes:
+    """A request as a process reads it from its standard input."""
+    return json.dumps(request.as_message(), default=_plain).encode("ascii") + b"\n"
+
+
+def ended(status: int) -> str:
+    """How a process ended, by its return code, as the middle of a sentence."""
     return f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
 
 
@@ -144,25 +140,8 @@ def _missing(library: str) -> Failure:
 
 
 def run_module(verb: str, module: Module) -> None:
-    """`main` of each of the modules: has a job process do it, and ends the module with its result.
+    """`main` of each of the modules, which refuse: their action plugins do all of it, and never run them.
 
-    The action plugins run modules this way only with `async`. What those can't know, they get by
-    environment variables, beside the task's own.
+    A module would be a file with its parameters in it, secrets too, for as long as the job runs.
     """
-    entry, folder = os.environ.get(ENTRY_VARIABLE), os.environ.get(FOLDER_VARIABLE)
-    if not entry or not folder:
-        module.fail_json(
-            msg="This module runs on the controller through its action plugin, which was not used."
-        )
-    request = Request(
-        verb=verb,
-        params=dict(module.params),
-        folder=folder,
-        check=module.check_mode,
-        diff=module._diff,
-        verbosity=module._verbosity,
-    )
-    result = call(request, lambda message: None, Path(entry))
-    if result["failed"]:
-        module.fail_json(**result)
-    module.exit_json(**result)
+    module.fail_json(msg=f"{verb} runs on the controller through its action plugin, which was not used.")

@@ -6,11 +6,18 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+PATHS = ("JOBPODS_DATA_DIR", "JOBPODS_SECRET_KEY_FILE", "K8S_AUTH_SSL_CA_CERT")
+PATH_LISTS = ("KUBECONFIG", "K8S_AUTH_KUBECONFIG")
+URLS = ("JOBPODS_DATABASE_URL",)
+"""Environment variables that are paths, lists of them, or the URL of a file, where they are relative."""
+_RELATIVE_URL = re.compile(r"(sqlite(?:\+pysqlite)?:///)(?![/~:])(.+)")
 
 
 @dataclass(frozen=True)
@@ -40,20 +47,25 @@ class Request:
         verb: the module's name.
         params: the module's parameters, validated against its argument spec. They may hold secrets.
         folder: relative paths start here (the playbook's folder).
+        started_in: relative paths in environment variables start here (the caller's working directory); empty
+            where that is the folder.
         check: check mode is on.
         diff: diff mode is on.
         verbosity: the caller's.
         environment: the task's `environment`, laid over the process' own.
+        limit: seconds that the task's `async` allows; 0 is no limit.
         main_process: `ansible-playbook`, where it can be known.
     """
 
     verb: str
     params: dict[str, Any]
     folder: str
+    started_in: str = ""
     check: bool = False
     diff: bool = False
     verbosity: int = 0
     environment: dict[str, str] = field(default_factory=dict)
+    limit: int = 0
     main_process: MainProcess | None = None
 
     def as_message(self) -> dict[str, Any]:
@@ -68,8 +80,12 @@ class Request:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment that the request is to be read in."""
-        return {**os.environ, **self.environment}
+        """The environment that the request is to be read in; relative paths in it are made absolute."""
+        environ = {**os.environ, **self.environment}
+        base = Path(self.started_in or self.folder)
+        for names, absolute in ((PATHS, _absolute), (PATH_LISTS, _absolute_list), (URLS, _absolute_url)):
+            environ.update({name: absolute(environ[name], base) for name in names if environ.get(name)})
+        return environ
 
     @property
     def home(self) -> Path:
@@ -91,3 +107,23 @@ def start_time(pid: int) -> int | None:
     except OSError:
         return None
     return int(fields[19])
+
+
+def _absolute(text: str, base: Path) -> str:
+    """A path that starts in `base`; the text itself where it is none, but for example a certificate's."""
+    if text.startswith(("~", "-----BEGIN", "{")) or len(text.splitlines()) > 1:
+        return text
+    return str(base / text)
+
+
+def _absolute_list(text: str, base: Path) -> str:
+    """The same for several paths; but the name of a file may have a colon in it."""
+    whole = _absolute(text, base)
+    if whole == text or os.path.exists(whole):
+        return whole
+    return os.pathsep.join(_absolute(part, base) for part in text.split(os.pathsep) if part)
+
+
+def _absolute_url(text: str, base: Path) -> str:
+    """The same for the URL of an SQLite database."""
+    return _RELATIVE_URL.sub(lambda match: f"{match[1]}{base / match[2]}", text)

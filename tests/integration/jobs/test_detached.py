@@ -70,11 +70,27 @@ def test_a_job_that_is_not_there(controller: Controller, verb: str) -> None:
     assert "4711" in result["msg"]
 
 
-def test_async(controller: Controller, job: Options) -> None:
+def test_async_with_poll_shows_the_job(controller: Controller, job: Options) -> None:
+    controller.write("outer", "web1 ansible_host=192.0.2.1\n")
+    play = {"become": True, "become_user": "nobody"}
     task = {"jobpods.controller.container_group_job": job, "async": 120, "poll": 1}
-    result = controller.play([task]).result
-    assert result["job"]["status"] == "successful", result["msg"]
-    assert "hello from the pod" in result["stdout"]
+    played = controller.play([task], "-i", "outer", hosts="web1", play=play)
+    assert played.result["job"]["status"] == "successful", played.terminal
+    assert "hello from the pod" in played.terminal
+
+
+def test_async_with_poll_is_a_limit(controller: Controller, job: Options) -> None:
+    controller.project(site=[{"ansible.builtin.pause": {"seconds": 3600}}])
+    task = {
+        "jobpods.controller.container_group_job": {**job, "cancel_grace": 1},
+        "async": 8,
+        "poll": 1,
+        "ignore_errors": True,
+    }
+    played = controller.play([task])
+    assert played.result["failed"]
+    assert played.result["job"]["status"] == "canceled", played.result["msg"]
+    assert "the task's async limit of 8 s was over" in played.result["msg"]
 
 
 def test_async_without_waiting(controller: Controller, job: Options) -> None:

@@ -103,6 +103,18 @@ def test_an_inventory_that_cannot_be_parsed_in_the_pod(
     assert "hello from the pod" not in result["stdout"]
 
 
+def test_a_typo_in_the_pod_spec_is_warned_of(controller: Controller, job: Options) -> None:
+    container = {"name": "worker", "resorces": {"limits": {"memory": "1Gi"}}}
+    job["container_group"] = {
+        **job["container_group"],
+        "pod_spec_override": {"spec": {"containers": [container]}},
+    }
+    played = controller.play([{"jobpods.controller.container_group_job": job}])
+    assert played.result["job"]["status"] == "successful", played.result["msg"]
+    terminal = " ".join(played.terminal.split())
+    assert '[WARNING] the API server says of the pod: unknown field "spec.containers[0].resorces"' in terminal
+
+
 def test_a_playbook_that_fails(controller: Controller, job: Options) -> None:
     fail = {
         "name": "Break",

@@ -165,6 +165,12 @@ def test_good_end_is_told_in_one_line(changed: bool, color: str) -> None:
     assert paper.shown[-1] == ("[web1] job 7: successful.", color)
 
 
+def test_good_end_has_the_job_s_number_where_nothing_was_told_before() -> None:
+    paper = Paper()
+    JobDisplay(paper).closing({"failed": False, "changed": False, "msg": "done", "job": FACTS})
+    assert paper.shown == [("job 7: done", OK)]
+
+
 @pytest.mark.parametrize(
     "result",
     [

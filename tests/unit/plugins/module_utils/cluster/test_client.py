@@ -77,6 +77,29 @@ async def test_create_sends_the_manifest_for_real(client: ClusterClient, server:
     assert [seen.query for seen in server.seen] == [{}, {"dryRun": "All", "fieldValidation": "Strict"}]
 
 
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        pytest.param(r'299 - "unknown field \"spec.x\""', ['unknown field "spec.x"'], id="unknown field"),
+        pytest.param('299 - "one", 299 - "two, too" "Tue, 15 Nov"', ["one", "two, too"], id="several"),
+        pytest.param('299 - "one", 299 - "one"', ["one"], id="twice"),
+        pytest.param('299 - "a\x85b\u202ec\td"', ["a b c d"], id="not printable"),
+        pytest.param(f'299 - "{"x" * 5000}"', ["x" * 299 + "…"], id="long"),
+        pytest.param(", ".join(f'299 - "{n}"' for n in range(99)), [str(n) for n in range(10)], id="many"),
+        pytest.param(f'299 - "you sent {SENT}"', ["you sent ***"], id="secret"),
+        pytest.param("rubbish", [], id="no warning"),
+    ],
+)
+async def test_create_tells_what_the_server_warns_of(
+    connection: Connection, server: ApiServer, header: str, told: list[str]
+) -> None:
+    server.on("POST", PODS, document(MANIFEST, 201, {"Warning": header}))
+    warned: list[str] = []
+    async with ClusterClient(connection, environ={}, warn=warned.append) as client:
+        assert await client.create_pod(MANIFEST) == MANIFEST
+    assert warned == told
+
+
 async def test_create_twice_is_told(client: ClusterClient, server: ApiServer) -> None:
     server.on("POST", PODS, hang_up, status(409, 'pods "job-1" already exists', "AlreadyExists"))
     with pytest.raises(AlreadyExists, match='"job-1" already exists'):

@@ -71,7 +71,7 @@ def refused(options: dict[str, Any], environ: dict[str, str], home: Path, **more
 
 def test_host_and_token(home: Path) -> None:
     found = resolve_connection({"host": f"{HOST}/", "api_key": f" {KEY}\n", "verify_ssl": None}, {}, home)
-    assert found == Connection(host=HOST, source=f"host {HOST}", token=KEY)
+    assert found == Connection(host=HOST, source=f"{HOST} (option host)", token=KEY)
 
 
 def test_ca_as_text_and_as_file_is_the_same(home: Path, authority: Authority) -> None:
@@ -108,7 +108,7 @@ def test_variables_as_awx_injects_them(home: Path, authority: Authority, tmp_pat
     }
     found = resolve_connection({}, environ, home)
     assert found == Connection(
-        host=HOST, source=f"K8S_AUTH_HOST {HOST}", token=KEY, verify_ssl=True, ca_text=authority.pem
+        host=HOST, source=f"{HOST} (K8S_AUTH_HOST)", token=KEY, verify_ssl=True, ca_text=authority.pem
     )
 
 
@@ -144,7 +144,7 @@ def test_kubeconfig_is_read_whole(home: Path, tmp_path: Path, authority: Authori
     (tmp_path / "x" / "pki" / "me.crt").write_text("CERTIFICATE")
     assert resolve_connection({"kubeconfig": str(file)}, {}, home) == Connection(
         host="https://prod.test:6443",
-        source=f"kubeconfig {file}, context prod",
+        source=f"kubeconfig {file} (option kubeconfig), context prod",
         namespace="jobs",
         client_certificate="CERTIFICATE",
         client_key="KEY",
@@ -169,7 +169,7 @@ def test_context_is_chosen(home: Path, tmp_path: Path) -> None:
 
 def test_kubeconfig_as_a_mapping(home: Path) -> None:
     found = resolve_connection({"kubeconfig": kubeconfig()}, {}, home)
-    assert (found.token, found.source) == (KEY, "the inline kubeconfig, context prod")
+    assert (found.token, found.source) == (KEY, "the inline kubeconfig (option kubeconfig), context prod")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,47 @@ def test_kubeconfig_as_a_mapping(home: Path) -> None:
 def test_kubeconfig_of_kubectl(home: Path, tmp_path: Path, options: dict[str, str], variable: bool) -> None:
     file = write(tmp_path / "own" if variable else home / ".kube" / "config", kubeconfig())
     found = resolve_connection(options, {"KUBECONFIG": str(file)} if variable else {}, home)
-    assert found.source == f"kubeconfig {file}, context {options.get('context', 'prod')}"
+    named_by = "KUBECONFIG" if variable else "default"
+    assert found.source == f"kubeconfig {file} ({named_by}), context {options.get('context', 'prod')}"
+
+
+def test_kubeconfig_of_a_variable_of_ansible(home: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "own", kubeconfig())
+    found = resolve_connection({}, {"K8S_AUTH_KUBECONFIG": str(file), "KUBECONFIG": "/no/such"}, home)
+    assert found.source == f"kubeconfig {file} (K8S_AUTH_KUBECONFIG), context prod"
+
+
+def test_relative_paths_start_in_the_working_folder(
+    home: Path, tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path / "own", kubeconfig())
+    (tmp_path / "ca.pem").write_text(authority.pem)
+    monkeypatch.chdir(tmp_path)
+    assert resolve_connection({"kubeconfig": "own"}, {}, home).kubeconfig == str(file)
+    options = {"host": HOST, "api_key": KEY, "ssl_ca_cert": "ca.pem"}
+    assert resolve_connection(options, {}, home).ca_text == authority.pem
+    assert f"{tmp_path}/no.pem" in refused({**options, "ssl_ca_cert": "no.pem"}, {}, home).message
+    assert f"names {tmp_path}/no, which" in refused({"kubeconfig": "no"}, {}, home).message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(yaml.safe_dump(kubeconfig()), id="YAML"),
+        pytest.param(json.dumps(kubeconfig()), id="JSON"),
+        pytest.param(base64.b64encode(json.dumps(kubeconfig()).encode()).decode(), id="base64"),
+        pytest.param("/dir/" * 1000 + KEY, id="long"),
+    ],
+)
+@pytest.mark.parametrize("where", ["kubeconfig", "K8S_AUTH_KUBECONFIG", "KUBECONFIG"])
+def test_text_of_a_kubeconfig_is_refused_and_not_shown(home: Path, text: str, where: str) -> None:
+    options, environ = ({where: text}, dict[str, str]()) if where == "kubeconfig" else ({}, {where: text})
+    failure = refused(options, environ, home)
+    assert failure.message.startswith(f"{where} is no path")
+    assert "from_yaml" in failure.message
+    shown = repr(failure) + str(failure.as_result())
+    assert KEY not in shown
+    assert text[:40] not in shown
 
 
 def test_first_of_several_kubeconfigs_wins(home: Path, tmp_path: Path) -> None:
@@ -190,7 +230,7 @@ def test_first_of_several_kubeconfigs_wins(home: Path, tmp_path: Path) -> None:
     files = [write(tmp_path / "first", first), tmp_path / "missing", write(tmp_path / "second", kubeconfig())]
     found = resolve_connection({}, {"KUBECONFIG": ":".join(str(file) for file in files)}, home)
     assert (found.host, found.token) == ("https://first.test", KEY)
-    assert found.source == f"kubeconfig {files[0]}:{files[2]}, context prod"
+    assert found.source == f"kubeconfig {files[0]}:{files[2]} (KUBECONFIG), context prod"
 
 
 @pytest.mark.parametrize(
@@ -286,7 +326,10 @@ def test_no_connection_says_what_was_looked_for(home: Path, account: Path) -> No
             {"context": "prod"}, {}, "context is given, but there is no kubeconfig", id="context alone"
         ),
         pytest.param(
-            {"host": "k8s.test:6443", "api_key": KEY}, {}, 'host is "k8s.test:6443"', id="no scheme"
+            {"host": "k8s.test:8443", "api_key": KEY},
+            {},
+            'host is "k8s.test:8443", which is not a URL like https://k8s.test:8443.',
+            id="no scheme",
         ),
         pytest.param({"host": "ftp://k8s.test", "api_key": KEY}, {}, "not a URL like https://", id="scheme"),
         pytest.param(
@@ -296,7 +339,10 @@ def test_no_connection_says_what_was_looked_for(home: Path, account: Path) -> No
             {"host": "https://k8s .test", "api_key": KEY}, {}, "not a URL like https://", id="space"
         ),
         pytest.param(
-            {"host": "https://me:pw@k8s.test", "api_key": KEY}, {}, "must be a plain URL", id="user"
+            {"host": "https://me:pw@k8s.test:8443", "api_key": KEY},
+            {},
+            "must be a plain URL like https://k8s.test:8443, without user",
+            id="user",
         ),
         pytest.param({"host": f"{HOST}/?a=b", "api_key": KEY}, {}, "must be a plain URL", id="query"),
         pytest.param(

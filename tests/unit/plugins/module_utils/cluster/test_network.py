@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -245,22 +246,43 @@ async def test_server_without_http() -> None:
         failure = await asked(at(port, "http"))
     assert isinstance(failure, Failure)
     assert failure.reason == "NotKubernetes"
+    assert "if it speaks TLS, use https://" in failure.message
+
+
+async def test_plain_http_to_a_port_with_tls(server: ApiServer) -> None:
+    """Python's TLS hangs up, where Go's servers and nginx answer with a text."""
+    failure = await asked(at(server.port, "http"))
+    assert "https://" in str(failure)
 
 
 @pytest.mark.parametrize(
-    ("reply", "reason"),
+    ("reply", "reason", "words"),
     [
-        pytest.param(document(VERSION), "InvalidConfiguration", id="Kubernetes"),
         pytest.param(
-            status(403, "forbidden", "Forbidden"), "InvalidConfiguration", id="Kubernetes that forbids"
+            document(VERSION), "InvalidConfiguration", "without TLS.* give an https:// URL", id="Kubernetes"
         ),
-        pytest.param(text("<html>Welcome</html>"), "NotKubernetes", id="web server"),
         pytest.param(
-            text("Client sent an HTTP request to an HTTPS server.", 400), "NotKubernetes", id="wants TLS"
+            status(403, "forbidden", "Forbidden"),
+            "InvalidConfiguration",
+            "without TLS",
+            id="Kubernetes that forbids",
+        ),
+        pytest.param(text("<html>Welcome</html>"), "NotKubernetes", "Welcome", id="web server"),
+        pytest.param(
+            text("Client sent an HTTP request to an HTTPS server.", 400),
+            "InvalidConfiguration",
+            r"wants TLS: use https://127.0.0.1:\d+\.$",
+            id="wants TLS",
+        ),
+        pytest.param(
+            text("<h1>400</h1>The plain HTTP request was sent to HTTPS port", 400),
+            "InvalidConfiguration",
+            "wants TLS: use https://127.0.0.1",
+            id="nginx wants TLS",
         ),
     ],
 )
-async def test_plain_http_never_sees_the_token(reply: Any, reason: str) -> None:
+async def test_plain_http_never_sees_the_token(reply: Any, reason: str, words: str) -> None:
     async with ApiServer(None) as server:
         server.on("GET", "/version", reply)
         connection = Connection(host=server.url, source="the test", token=SENT)
@@ -272,6 +294,7 @@ async def test_plain_http_never_sees_the_token(reply: Any, reason: str) -> None:
         assert {(seen.path, seen.authorization) for seen in server.seen} == {("/version", None)}
     assert isinstance(failure, Failure)
     assert failure.reason == reason
+    assert re.search(words, failure.message)
 
 
 class ProxyServer:

@@ -110,6 +110,16 @@ def test_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     failure = refusal(store_options({"data_dir": str(tmp_path / "file")}, {}, tmp_path))
     assert "Not a directory" in failure.message
+    assert failure.message.startswith("data_dir: the database")
+
+
+@pytest.mark.parametrize("option", ["data_dir", "database_url"])
+def test_folder_that_cannot_be_made_names_the_option(tmp_path: Path, option: str) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "jobs"
+    value = str(folder) if option == "data_dir" else f"sqlite:///{folder}/a.db"
+    failure = refusal(store_options({option: value}, {}, tmp_path))
+    assert failure.message == f"{option}: the folder {folder} can't be made: Not a directory."
 
 
 def test_folder_that_may_not_be_written(public_folder: Path) -> None:

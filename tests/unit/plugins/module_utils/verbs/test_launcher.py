@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -272,46 +271,3 @@ def test_real_job_process_answers_in_one_shape(tmp_path: Path, request_: dict[st
     else:
         assert result["failure"]["reason"] == "ControllerLost"
     assert re.search(words, result["msg"]), result["msg"]
-
-
-PLAY = """
-- hosts: localhost
-  gather_facts: false
-  tasks:
-    - jobpods.controller.job_info: {status: failed}
-      async: 60
-      poll: 1
-      register: many
-    - jobpods.controller.container_group_job: {project: p, playbook: site.yml, inventory: "a,"}
-      async: 60
-      poll: 1
-      ignore_errors: true
-      register: refused
-    - copy: {content: "{{ [many, refused] | to_json }}", dest: "{{ playbook_dir }}/results.json"}
-"""
-
-
-def test_with_async_the_module_has_the_same_done(tmp_path: Path) -> None:
-    (tmp_path / "play.yml").write_text(PLAY)
-    ended = subprocess.run(
-        ["ansible-playbook", "play.yml"],
-        cwd=tmp_path,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_COLLECTIONS_PATH": str(Path(failures.__file__).parents[5]),
-            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-            "ANSIBLE_ASYNC_DIR": str(tmp_path / "async"),
-        },
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    many, refused = json.loads((tmp_path / "results.json").read_text())
-    assert (many["failed"], many["jobs"]) == (False, [])
-    assert refused["failed"]
-    assert refused["msg"].startswith("ProjectNotFound: project 'p' does not exist")
-    assert refused["job"]["failure"]["reason"] == "ProjectNotFound"
