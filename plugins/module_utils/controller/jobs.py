@@ -17,6 +17,11 @@ from typing import Any
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database, clock
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import ObjectStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import (
+    Pending,
+    Placed,
+    place,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import (
     FINAL,
     EventBatch,
@@ -136,6 +141,10 @@ class JobStore:
             return int(connection.execute(select(jobs.c.lease).where(jobs.c.id == job_id)).scalar_one())
 
         return self._database.write(work)
+
+    def place(self, job_id: int, lease: int, fresh: float) -> Placed | Pending:
+        """Gives a pending job a place in a container group, if it is its turn; see `placing.place`."""
+        return place(self._database, job_id, lease, fresh)
 
     def update(self, job_id: int, lease: int, **columns: Any) -> None:
         """Sets columns of a job that has not ended; `status: running` also sets when it started, once.

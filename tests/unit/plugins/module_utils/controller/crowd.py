@@ -8,25 +8,35 @@ from __future__ import annotations
 import json
 import multiprocessing
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore, LeaseLost
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_tables import (
+    container_groups,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import (
     StoreOptions,
     store_options,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import Pending
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import read_key
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import jobs
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
     event_batch,
     new_job,
 )
+from sqlalchemy import select, update
 
 DEADLINE = 60.0
 BATCHES = 5
 PER_BATCH = 20
+POLL = 0.01
+GROUP = "narrow"
 CLAIMED = 1
 """Id of the job that all claim; it is there before they start."""
 
@@ -65,7 +75,36 @@ def claim(options: StoreOptions) -> tuple[int, int]:
     return lease, counted
 
 
-ACTIONS: dict[str, Callable[[StoreOptions], Any]] = {"key": make_key, "job": run_job, "claim": claim}
+def take_place(options: StoreOptions) -> tuple[int, int]:
+    """Runs a job in the group that is there before they start; its id, and how often it asked for a place."""
+    store = JobStore.open(options)
+    database = Database(options)
+    job_id = store.create(new_job())
+    group = select(container_groups.c.id).where(container_groups.c.name == GROUP)
+    candidates = [database.read(lambda connection: connection.execute(group).scalar_one())]
+    mine = update(jobs).where(jobs.c.id == job_id).values(candidates=candidates)
+    database.write(lambda connection: connection.execute(mine))
+    lease = store.claim(job_id, "me")
+    asked, deadline = 1, time.monotonic() + DEADLINE
+    while isinstance(store.place(job_id, lease, DEADLINE), Pending):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"job {job_id} got no place")
+        time.sleep(POLL)
+        asked += 1
+    store.update(job_id, lease, status="running")
+    time.sleep(POLL)  # so that the others find it there
+    store.finish(job_id, lease, status="successful")
+    database.close()
+    store.close()
+    return job_id, asked
+
+
+ACTIONS: dict[str, Callable[[StoreOptions], Any]] = {
+    "key": make_key,
+    "job": run_job,
+    "claim": claim,
+    "place": take_place,
+}
 
 
 def _take_part(

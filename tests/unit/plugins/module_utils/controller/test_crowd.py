@@ -10,17 +10,28 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_tables import (
+    container_groups,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import (
+    StoreOptions,
+    store_options,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import read_key
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import jobs
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller import crowd
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
     event_batch,
     new_job,
 )
+from sqlalchemy import insert, select, update
 
 COUNT = 20
 
@@ -76,3 +87,40 @@ def test_one_owner_at_a_time(options: StoreOptions) -> None:
     )
     assert [event["counter"] for event in store.events(job.id)] == list(range(1, job.event_count + 1))
     store.close()
+
+
+WATCH = """
+CREATE TRIGGER watch AFTER UPDATE OF status ON jobs WHEN new.status = 'waiting' BEGIN
+    SELECT RAISE(ABORT, 'too many') WHERE 2 < (SELECT count(*) FROM jobs
+        WHERE status IN ('waiting', 'running') AND container_group_id = new.container_group_id);
+    SELECT RAISE(ABORT, 'overtaken') WHERE 2 < (SELECT count(*) FROM jobs
+        WHERE status IN ('waiting', 'running') AND container_group_id = new.container_group_id
+        OR status = 'pending' AND candidates IS NOT NULL AND id < new.id);
+END
+"""
+"""Lets the database itself refuse one too many, and one that leaves too little for those before it."""
+
+
+def test_places_in_order_and_never_too_many(tmp_path: Path) -> None:
+    """In one file of SQLite, whose trigger is asked about each place that is given."""
+    options = store_options({"data_dir": str(tmp_path)}, {}, tmp_path)
+    database = Database(options)
+    group = {"name": crowd.GROUP, "settings": {"max_concurrent_jobs": 2}}
+    database.write(lambda connection: connection.execute(insert(container_groups), group))
+    database.write(lambda connection: connection.exec_driver_sql(WATCH))
+    found = together("place", options)
+    assert sorted(job_id for job_id, _asked in found) == list(range(1, COUNT + 1))
+    assert max(asked for _job_id, asked in found) > 1, "they were in each other's way"
+    statuses = database.read(lambda connection: connection.execute(select(jobs.c.status)).scalars().all())
+    assert statuses == ["successful"] * COUNT
+    take = update(jobs).values(status="waiting", container_group_id=2)
+    with pytest.raises(Failure, match="too many"):
+        database.write(lambda connection: connection.execute(take))
+    with pytest.raises(Failure, match="overtaken"):
+        database.write(
+            lambda connection: (
+                connection.execute(update(jobs).where(jobs.c.id < 3).values(status="pending")),
+                connection.execute(take.where(jobs.c.id == 3)),
+            )
+        )
+    database.close()
