@@ -30,6 +30,7 @@ from ansible_collections.jobpods.controller.plugins.plugin_utils.display import 
     JobDisplay,
     show_lines_at_once,
 )
+from ansible_collections.jobpods.controller.plugins.plugin_utils.worker import ended_with_the_main_process
 
 TaskVars = dict[str, Any]
 
@@ -67,8 +68,9 @@ class OnController(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             main_process=MainProcess.of(os.getppid()),
         )
         display = JobDisplay(Display(), host=self._mark(task_vars), output=not self._task.no_log)
-        result.update(call(request, display.show))
-        display.closing(result)
+        with ended_with_the_main_process():
+            result.update(call(request, display.show))
+            display.closing(result)
         return result
 
     def resolve(self, params: dict[str, Any], task_vars: TaskVars) -> dict[str, Any]:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import time
 import uuid
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import resolve_connection
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore, NewJob
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import store_options
-from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Event
+from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Event, stored_event
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import read_launch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import build_payload
@@ -49,6 +49,8 @@ OWNER_SILENCE = 30.0
 """Seconds without a heartbeat after which a job's process is likely to be gone."""
 OUTPUT_EVENTS = 500
 """Events that are read from the store at once to show them."""
+OUTPUT_SIZE = 1 << 20
+"""Characters of their output that are enough at once; a single event may have more."""
 
 
 class OpenStore:
@@ -59,16 +61,16 @@ class OpenStore:
         self.calls = calls
 
     async def events_after(self, job_id: int, counter: int) -> list[Event]:
-        """Up to `OUTPUT_EVENTS` events after a counter."""
+        """The next events after a counter: up to `OUTPUT_EVENTS`, or a few with much output."""
         return await self.calls(self._read_events, job_id, counter)
 
     def _read_events(self, job_id: int, counter: int) -> list[Event]:
         found: list[Event] = []
+        size = 0
         for line in self.store.event_lines(job_id, counter):
-            fields = json.loads(line)
-            changed = ((fields.get("event_data") or {}).get("res") or {}).get("changed") is True
-            found.append(Event(fields["counter"], fields["event"], fields.get("stdout", ""), changed))
-            if len(found) >= OUTPUT_EVENTS:
+            found.append(stored_event(line))
+            size += len(found[-1].stdout)
+            if len(found) >= OUTPUT_EVENTS or size >= OUTPUT_SIZE:
                 break
         return found
 
@@ -112,8 +114,8 @@ async def container_group_job(request: Request, feed: LauncherFeed, launcher: La
         )
         job_id = await calls(store.create, job)
         lease = await calls(store.claim, job_id, request.controller_node)
-        feed.stored_after = lambda counter: opened.events_after(job_id, counter)
-        feed.tell({"type": "job", "id": job_id, "name": launch.name})
+        feed.tell({"type": "job", "id": job_id, "name": plain_text(launch.name)})
+        feed.step(f"image {launch.group.image}")
         run = RunRequest(
             launch=launch,
             identity=PodIdentity(job_id, job.uuid, 1, request.controller_node),
@@ -124,20 +126,33 @@ async def container_group_job(request: Request, feed: LauncherFeed, launcher: La
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, owner.cancel, f"The job process got {number.name}.")
-        finished = asyncio.Event()
-        owning = asyncio.create_task(owner.own(request.environ, finished))
-        if not launch.wait:
-            await _answer(feed, await calls(job_result, store, job_id))
-            await owning
-            return None
-        watching = asyncio.create_task(_cancel_without(launcher, owner))
-        try:
-            await _first(owning, finished)
-            await _answer(feed, await calls(job_result, store, job_id))
-            await owning
-        finally:
-            watching.cancel()
+        async with _late_output(feed, opened, job_id):
+            finished = asyncio.Event()
+            owning = asyncio.create_task(owner.own(request.environ, finished))
+            if not launch.wait:
+                await _answer(feed, await calls(job_result, store, job_id))
+                await owning
+                return None
+            watching = asyncio.create_task(_cancel_without(launcher, owner))
+            try:
+                await _first(owning, finished)
+                feed.all_stored()
+                await _answer(feed, await calls(job_result, store, job_id))
+                await owning
+            finally:
+                watching.cancel()
         return None
+
+
+@asynccontextmanager
+async def _late_output(feed: LauncherFeed, opened: OpenStore, job_id: int) -> AsyncIterator[None]:
+    """The feed may read what the launcher is too slow for from the store, while that is open."""
+    feed.stored_after = lambda counter: opened.events_after(job_id, counter)
+    try:
+        yield
+    finally:
+        feed.all_stored()
+        await feed.flush()
 
 
 async def _answer(feed: LauncherFeed, result: Result) -> None:
@@ -172,7 +187,7 @@ async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
                 status = record.status
                 where = f" in pod {record.pod_name}" if record.pod_name else ""
                 feed.step(f"job {job_id} ({record.name}) is {status}{where}")
-            while events := await opened.events_after(job_id, shown):
+            while not leaving.done() and (events := await opened.events_after(job_id, shown)):
                 shown = events[-1].counter
                 feed.output(events)
                 await feed.flush()

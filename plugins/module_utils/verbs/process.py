@@ -52,6 +52,7 @@ async def _serve(commands: Any, messages: Any) -> int:
     request = Request.from_message(json.loads(line))
     feed = LauncherFeed(writer)
     launcher = Launcher(reader, request.main_process)
+    leaving = asyncio.create_task(_leave(launcher, feed))
     status = 0
     try:
         result = await jobs.VERBS[request.verb](request, feed, launcher)
@@ -69,8 +70,15 @@ async def _serve(commands: Any, messages: Any) -> int:
     if result is not None:
         feed.tell({"type": "result", "result": result})
     await feed.flush()
+    leaving.cancel()
     await feed.close()
     return status
+
+
+async def _leave(launcher: Launcher, feed: LauncherFeed) -> None:
+    """Nothing waits for a launcher that is gone: it may hold its end of the pipe open, and never read it."""
+    await launcher.gone()
+    feed.leave()
 
 
 def _name(request: Request) -> str:
