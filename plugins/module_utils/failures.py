@@ -109,6 +109,10 @@ REASONS: dict[str, Reason] = {
 }
 
 
+TRACEBACK_LIMIT = 64 << 10
+"""Characters of a failure's traceback; what is more is left out of its middle."""
+
+
 @dataclass
 class Failure(Exception):
     """A job, or a request for one, failed for a reason of `REASONS`.
@@ -120,7 +124,7 @@ class Failure(Exception):
         hint: what to do; the reason's own where none is given.
         retryable: whether the same launch may succeed later; the reason's own where none is given.
         details: facts for programs, for example `{"verb": "create", "resource": "pods"}`.
-        traceback: what the cluster or the worker said, verbatim.
+        traceback: what the cluster or the worker said, verbatim, at most `TRACEBACK_LIMIT` characters.
     """
 
     reason: str
@@ -136,6 +140,10 @@ class Failure(Exception):
         self.hint = self.hint or rule.hint
         if self.retryable is None:
             self.retryable = rule.retryable
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Here, since whoever knows more of a failure adds it to the traceback later.
+        super().__setattr__(name, _bounded(value) if name == "traceback" else value)
 
     def __str__(self) -> str:
         return self.message
@@ -187,3 +195,11 @@ class Failure(Exception):
 def shortened(text: str, limit: int) -> str:
     """`text`, at most `limit` characters of it, with a mark where something was cut off."""
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
+
+
+def _bounded(words: str) -> str:
+    """`words` without their middle where they are too long: the first and the last ones tell the most."""
+    if len(words) <= TRACEBACK_LIMIT:
+        return words
+    half = TRACEBACK_LIMIT // 2 - 50
+    return f"{words[:half]}\n[{len(words) - 2 * half} characters are left out here]\n{words[-half:]}"

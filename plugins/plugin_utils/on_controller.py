@@ -23,6 +23,7 @@ from ansible_collections.jobpods.controller.plugins.plugin_utils.display import 
     JobDisplay,
     show_lines_at_once,
 )
+from ansible_collections.jobpods.controller.plugins.plugin_utils.worker import ended_with_the_main_process
 
 TaskVars = dict[str, Any]
 
@@ -84,8 +85,9 @@ class OnController(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         if background:
             return start(request, _async_dir(task_vars))
         display = JobDisplay(Display(), host=self._mark(task_vars), output=not self._task.no_log)
-        result = call(request, display.show)
-        display.closing(result)
+        with ended_with_the_main_process():
+            result = call(request, display.show)
+            display.closing(result)
         return result
 
     def resolve(self, params: dict[str, Any], task_vars: TaskVars) -> dict[str, Any]:

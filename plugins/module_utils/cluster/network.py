@@ -11,12 +11,14 @@ import re
 import socket
 import ssl
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import (
     Unreachable,
     not_kubernetes,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.tls import verification_failure
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 
@@ -32,6 +34,27 @@ _NOT_TLS = (
     "RECORD_LAYER_FAILURE",
 )
 _PROXY_AUTHENTICATION_REQUIRED = 407
+_RESOLVING_SHARE = 0.8
+"""Of the connection's time limit, for the host's address."""
+
+
+class Resolver(aiohttp.ThreadedResolver):
+    """Asks the system for a host's address, for less time than the connection may take.
+
+    The system's own limit is often the connection's, too, and whichever came first would say what was wrong.
+    """
+
+    def __init__(self, connect_seconds: float) -> None:
+        """Gets ready; the limit is the connection's."""
+        super().__init__()
+        self._seconds = connect_seconds * _RESOLVING_SHARE
+
+    async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> Any:
+        """The host's addresses."""
+        try:
+            return await within(self._seconds, super().resolve(host, port, family))
+        except asyncio.TimeoutError as exc:
+            raise socket.gaierror(socket.EAI_AGAIN, f"no answer within {self._seconds:g} s") from exc
 
 
 @dataclass(frozen=True)
@@ -84,7 +107,9 @@ def _trouble_of(error: BaseException, route: Route) -> Failure | Unreachable:
     if tls is not None:
         return _tls_trouble(tls, route)
     if isinstance(error, aiohttp.ClientConnectorError):
-        to_proxy = isinstance(error, aiohttp.ClientProxyConnectionError) and route.proxy is not None
+        # With a proxy, its name is the only one that is resolved here.
+        about_proxy = isinstance(error, aiohttp.ClientProxyConnectionError) or _is_of_resolving(error)
+        to_proxy = about_proxy and route.proxy is not None
         return _connect_trouble(error.os_error, route.proxy or "" if to_proxy else route.host, to_proxy)
     failure = Failure(
         "ConnectionRefused",
@@ -97,6 +122,10 @@ def _trouble_of(error: BaseException, route: Route) -> Failure | Unreachable:
 def _perhaps_tls(route: Route) -> str:
     """What to try where a server does not understand plain HTTP."""
     return "; if it speaks TLS, use https://" if route.host.startswith("http:") else ""
+
+
+def _is_of_resolving(error: aiohttp.ClientConnectorError) -> bool:
+    return isinstance(error.os_error, socket.gaierror)
 
 
 def _tls_error(error: BaseException) -> ssl.SSLError | None:

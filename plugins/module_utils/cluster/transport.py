@@ -29,6 +29,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.network import (
     TROUBLE,
+    Resolver,
     Route,
     trouble_of,
 )
@@ -54,7 +55,7 @@ class Limits:
     """Time limits, in seconds.
 
     Attributes:
-        connect: for the connection: TCP, proxy and TLS.
+        connect: for the connection: the host's address, TCP, proxy and TLS.
         request: for a whole request with its connection; for a watch and an attach: until they are open.
         write: how long an attached container may leave its input unread.
         watch: how long the server keeps a watch open.
@@ -395,7 +396,7 @@ class Transport:
             key=credentials.client_key,
         )
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, limit=0),
+            connector=aiohttp.TCPConnector(ssl=context, limit=0, resolver=Resolver(self.limits.connect)),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=self.limits.connect),
             headers={"User-Agent": "jobpods"},

@@ -26,6 +26,8 @@ MAX_FAILURES = 50
 """Failed hosts that are named in the result."""
 KEPT_LINES = 40
 """Last lines of output that are kept to explain an end without events."""
+KEPT_WIDTH = 1024
+"""Characters that are kept of each of them."""
 
 HOST_STATUSES = ("ok", "changed", "failed", "unreachable", "skipped")
 
@@ -38,7 +40,7 @@ class Event:
         counter: running number, from 1.
         name: for example `runner_on_ok`.
         stdout: what ansible-playbook printed with it, with its escape sequences.
-        changed: the task changed something.
+        changed: the task, or its item, changed something.
     """
 
     counter: int
@@ -128,10 +130,11 @@ class Summary:
             raise _violation(f"event {counter} where event {self.events + 1} was due")
         self.events = counter
         facts = fields.get("event_data")
-        changed = self._look(name, facts) if isinstance(facts, dict) else False
+        if isinstance(facts, dict):
+            self._look(name, facts)
         if stdout:
-            self.last_lines.extend(stdout.splitlines()[-KEPT_LINES:])
-        return Event(counter, name, stdout, changed)
+            self.last_lines.extend(line[:KEPT_WIDTH] for line in stdout.splitlines()[-KEPT_LINES:])
+        return Event(counter, name, stdout, _changed(facts))
 
     def note_status(self, fields: dict[str, Any]) -> None:
         """Takes a status of the runner, with its explanation if it gave one."""
@@ -141,19 +144,15 @@ class Summary:
         ]
         self.explanation = "\n".join(words) or self.explanation
 
-    def _look(self, name: str, facts: dict[str, Any]) -> bool:
+    def _look(self, name: str, facts: dict[str, Any]) -> None:
         if name == "runner_on_ok":
-            result = facts.get("res")
-            changed = isinstance(result, dict) and result.get("changed") is True
-            self.changed = self.changed or changed
-            return changed
-        if name in ("runner_on_failed", "runner_on_unreachable"):
+            self.changed = self.changed or _changed(facts)
+        elif name in ("runner_on_failed", "runner_on_unreachable"):
             self._note_failure(facts, unreachable=name == "runner_on_unreachable")
         elif name == "playbook_on_start":
             self.playbook_started = True
         elif name == "playbook_on_stats":
             self._take_stats(facts)
-        return False
 
     def _note_failure(self, facts: dict[str, Any], *, unreachable: bool) -> None:
         host = facts.get("host")
@@ -263,6 +262,19 @@ class RunnerStream:
             self._archive_left = (size + 2) // 3 * 4
         elif "eof" in fields:
             summary.eof = True
+
+
+def stored_event(line: bytes) -> Event:
+    """The event in a line of the store, which was checked by `Summary.add` when it came."""
+    fields = json.loads(line)
+    stdout, facts = fields.get("stdout", ""), fields.get("event_data")
+    return Event(fields["counter"], fields["event"], stdout, _changed(facts))
+
+
+def _changed(facts: object) -> bool:
+    """Whether the task or item of an event changed something."""
+    result = facts.get("res") if isinstance(facts, dict) else None
+    return isinstance(result, dict) and result.get("changed") is True
 
 
 def _parsed(line: bytearray) -> dict[str, Any]:

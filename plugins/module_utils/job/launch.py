@@ -28,6 +28,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.limits impo
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
     ExecutionEnvironment,
     parse_override,
+    worker_image,
 )
 
 CONNECTION_OPTIONS = ("kubeconfig", "context", "host", "api_key", "verify_ssl", "ssl_ca_cert")
@@ -77,6 +78,11 @@ class Group:
     pod_pending_timeout: int
     image_pull_timeout: int
     cluster_outage_timeout: int
+
+    @property
+    def image(self) -> str:
+        """The image that the worker container runs."""
+        return worker_image(self.pod_spec_override, self.execution_environment)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.supervisor import EXIT_CONTROLLER_LOST
 
 Document = Mapping[str, Any]
@@ -95,7 +96,9 @@ def pod_state(pod: Document, worker: str) -> PodState:
     conditions = {str(entry.get("type")): entry for entry in status.get("conditions") or ()}
     scheduled = conditions.get("PodScheduled") or {}
     disrupted = conditions.get("DisruptionTarget") or {}
+    # A container writes its own termination message; no sequence in it may swallow our words after it.
     container, reason, message, exit_code = _container(status, worker)
+    message = plain_text(message or str(status.get("message") or disrupted.get("message") or ""))
     pod_reason = str(status.get("reason") or "")
     disruption = (
         DISRUPTIONS.get(str(disrupted.get("reason")), "") if disrupted.get("status") == "True" else ""
@@ -107,8 +110,8 @@ def pod_state(pod: Document, worker: str) -> PodState:
         phase=str(status.get("phase") or "Unknown"),
         node=str((pod.get("spec") or {}).get("nodeName") or ""),
         container=container,
-        reason=reason or pod_reason,
-        message=message or str(status.get("message") or disrupted.get("message") or ""),
+        reason=plain_text(reason or pod_reason),
+        message=message,
         exit_code=exit_code,
         deleting=bool(metadata.get("deletionTimestamp")),
         disruption=disruption,
@@ -228,7 +231,7 @@ def event_trouble(state: PodState, events: Iterable[Document]) -> Failure | None
     for event in events:
         reason = reasons.get(str(event.get("reason")))
         if reason:
-            return _failure(state, reason, f"The pod can't start: {event.get('message')}")
+            return _failure(state, reason, f"The pod can't start: {plain_text(str(event.get('message')))}")
     return None
 
 
@@ -250,7 +253,9 @@ def evidence(pod: Document | None, events: Iterable[Document] = ()) -> str:
             if status.get(key)
         }
         parts.append("pod status:\n" + json.dumps(kept, indent=2))
-    lines = [f"{event.get('type')} {event.get('reason')}: {event.get('message')}" for event in events]
+    lines = [
+        plain_text(f"{event.get('type')} {event.get('reason')}: {event.get('message')}") for event in events
+    ]
     if lines:
         parts.append("events of the pod:\n" + "\n".join(lines))
     return "\n".join(parts)[: 64 << 10]

@@ -26,7 +26,7 @@ WORKER_NEVER_RAN = frozenset(("preparing", "connecting", "creating", "pending"))
 
 def job_facts(record: JobRecord) -> dict[str, Any]:
     """The value of `job` in a result."""
-    return {
+    facts: dict[str, Any] = {
         "id": record.id,
         "type": record.type,
         "name": record.name,
@@ -44,9 +44,10 @@ def job_facts(record: JobRecord) -> dict[str, Any]:
         "elapsed": record.elapsed,
         "host_status_counts": record.host_status_counts or dict.fromkeys(HOST_STATUSES, 0),
         "event_count": record.event_count,
-        "artifacts": record.artifacts,
         "slices": [],
     }
+    # The artifacts are data of the playbook, for playbooks: they stay as they are.
+    return {**_plain(facts), "artifacts": record.artifacts}
 
 
 def job_result(store: JobStore, job_id: int) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def job_result(store: JobStore, job_id: int) -> dict[str, Any]:
     return {
         "changed": _changed(record),
         "failed": record.status in ("failed", "error", "canceled"),
-        "msg": sentence(record),
+        "msg": plain_text(sentence(record)),
         "job": job_facts(record),
         "stdout": plain_text(stdout),
         "stdout_truncated": truncated,
@@ -94,7 +95,7 @@ def refusal(failure: Failure, *, name: str = "", controller_node: str = "") -> d
         "changed": False,
         "failed": True,
         "msg": advice(failure.reason, failure.message, failure.hint),
-        "job": job,
+        "job": _plain(job),
         "stdout": "",
         "stdout_truncated": False,
     }
@@ -112,10 +113,21 @@ def sentence(record: JobRecord) -> str:
     return f"{who} successful in {record.elapsed:.1f} s: {counts or 'no hosts'}."
 
 
+def _plain(value: Any) -> Any:
+    """`value` with nothing in its texts that a terminal would obey: many of them are a pod's own words."""
+    if isinstance(value, str):
+        return plain_text(value)
+    if isinstance(value, dict):
+        return {_plain(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value
+
+
 def advice(reason: str, message: str, hint: str) -> str:
-    """A failure in a sentence or two."""
+    """A failure in a sentence or two, without anything that a terminal would obey."""
     end = "" if message.endswith((".", "!", "?")) else "."
-    return f"{reason}: {message}{end}" + (f" {hint}" if hint else "")
+    return plain_text(f"{reason}: {message}{end}" + (f" {hint}" if hint else ""))
 
 
 def _changed(record: JobRecord) -> bool:

@@ -18,6 +18,8 @@ _INVENTORY_ERROR = re.compile(
 )
 """What ansible-core 2.16 and newer print for an inventory source that no plugin could parse."""
 
+SENTENCE_LIMIT = 1024
+"""Characters of the supervisor's reason that a message repeats."""
 NAMED_HOSTS = 3
 """Failed hosts that the message names; the failure's details have them all."""
 
@@ -57,7 +59,7 @@ def verdict(ended: Ended, summary: Summary, timeout: int, place: str = "the pod"
 def _exited(ended: Ended, summary: Summary, place: str) -> Failure | None:
     if summary.status == "successful" and summary.eof and ended.returncode == 0 and summary.stats:
         return None
-    said = plain_text("\n".join(summary.last_lines))
+    said = "\n".join(map(plain_text, summary.last_lines))
     if summary.status == "failed" and summary.eof:
         return _playbook_failed(ended, summary, said, place)
     if summary.status == "successful" and summary.eof and ended.returncode == 0:
@@ -103,7 +105,8 @@ def _named(failures: list[TaskFailure]) -> str:
 
 def _host(failure: TaskFailure) -> str:
     what = "unreachable at" if failure.unreachable else "failed at"
-    return f"{failure.host} ({what} task {failure.task!r}: {' '.join(failure.message.split())[:200]})"
+    said = " ".join(plain_text(failure.message).split())[:200]
+    return f"{plain_text(failure.host)} ({what} task {plain_text(failure.task)!r}: {said})"
 
 
 def _error_line(said: str) -> str:
@@ -115,5 +118,5 @@ def _error_line(said: str) -> str:
 
 
 def _sentence(words: str) -> str:
-    text = words.strip() or "the supervisor gave no reason"
+    text = plain_text(words).strip()[:SENTENCE_LIMIT] or "the supervisor gave no reason"
     return text + ("" if text.endswith(".") else ".")

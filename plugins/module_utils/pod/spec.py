@@ -136,20 +136,56 @@ def parse_override(override: object) -> dict[str, Any]:
     if parsed is None:
         return {}
     if not isinstance(parsed, Mapping):
-        raise _invalid(f"pod_spec_override must be a mapping (a Pod), but it is a {type(parsed).__name__}")
-    result: dict[str, Any] = json.loads(json.dumps(parsed, default=str))
-    if result.get("kind", "Pod") != "Pod" or result.get("apiVersion", "v1") != "v1":
+        raise _invalid(f"pod_spec_override must be a mapping (a Pod), but it is {_kind(parsed)}")
+    try:
+        result: dict[str, Any] = json.loads(json.dumps(parsed, default=str, allow_nan=False))
+    except (
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as exc:  # keys that are dates, infinity, circles
+        raise _invalid(f"pod_spec_override has in it what JSON can't carry: {exc}") from exc
+    _check_shape(result)
+    return result
+
+
+def _check_shape(override: Mapping[str, Any]) -> None:
+    """Checks all that `pod_manifest` relies on; the API server checks everything else."""
+    if override.get("kind", "Pod") != "Pod" or override.get("apiVersion", "v1") != "v1":
         raise _invalid(
             "pod_spec_override must be a Pod of apiVersion v1, but it is"
-            f" {result.get('kind', 'Pod')!r} of {result.get('apiVersion', 'v1')!r}"
+            f" {override.get('kind', 'Pod')!r} of {override.get('apiVersion', 'v1')!r}"
         )
-    for field in ("metadata", "spec"):
-        if not isinstance(result.get(field, {}), dict):
-            raise _invalid(f"pod_spec_override: {field} must be a mapping")
-    containers = result.get("spec", {}).get("containers", [{}])
-    if not isinstance(containers, list) or not containers or not all(isinstance(c, dict) for c in containers):
-        raise _invalid("pod_spec_override: spec.containers must be a list of one or more mappings")
-    return result
+    metadata = _checked("metadata", override, dict, "a mapping") or {}
+    _checked("metadata.namespace", metadata, str, "a text")
+    _checked("metadata.labels", metadata, dict, "a mapping")
+    _checked("metadata.annotations", metadata, dict, "a mapping")
+    spec = _checked("spec", override, dict, "a mapping")
+    containers = _checked("spec.containers", spec or {}, list, "a list of one or more mappings")
+    if ("spec" in override and spec is None) or (spec and "containers" in spec and not containers):
+        raise _invalid("pod_spec_override removes spec.containers; a job needs its worker container")
+    for index, container in enumerate(containers or ()):
+        where = f"spec.containers[{index}]"
+        if not isinstance(container, dict):
+            raise _invalid(f"pod_spec_override: {where} must be a mapping, but it is {_kind(container)}")
+        _checked(f"{where}.name", container, str, "a text")
+        _checked(f"{where}.image", container, str, "a text")
+
+
+def _checked(path: str, holder: Mapping[str, Any], kind: type, wanted: str) -> Any:
+    """The value of the last part of `path` in `holder`, which may be missing, or null."""
+    value = holder.get(path.rpartition(".")[2])
+    if value is not None and not isinstance(value, kind):
+        raise _invalid(f"pod_spec_override: {path} must be {wanted}, but it is {_kind(value)}")
+    return value
+
+
+def _kind(value: object) -> str:
+    """What a value of YAML or JSON is called."""
+    if isinstance(value, Mapping):
+        return "a mapping"
+    kinds = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list"}
+    return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")
 
 
 def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,15 +208,35 @@ def merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-def worker_index(manifest: Mapping[str, Any]) -> int:
-    """Index of the worker container: the one named `worker`, else the first."""
-    names = [container.get("name") for container in manifest["spec"]["containers"]]
-    return names.index(WORKER_NAME) if WORKER_NAME in names else 0
-
-
 def worker_name(manifest: Mapping[str, Any]) -> str:
     """Name of the worker container of a final manifest."""
-    return str(manifest["spec"]["containers"][worker_index(manifest)]["name"])
+    return str(_worker(manifest)["name"])
+
+
+def worker_image(override: Mapping[str, Any], execution_environment: ExecutionEnvironment | None) -> str:
+    """The image that the worker container of such a pod is made from; arguments as for `pod_manifest`."""
+    return str(_worker(_merged(override, execution_environment))["image"])
+
+
+def _worker(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The worker container: the one named `worker`, else the first."""
+    containers: list[dict[str, Any]] = manifest["spec"]["containers"]
+    return next((each for each in containers if each.get("name") == WORKER_NAME), containers[0])
+
+
+def _merged(
+    override: Mapping[str, Any], execution_environment: ExecutionEnvironment | None
+) -> dict[str, Any]:
+    """The override over the default, with name and image of the worker settled."""
+    manifest = merge(default_pod_spec(), override)
+    worker = _worker(manifest)
+    worker["name"] = worker.get("name") or WORKER_NAME
+    worker["image"] = worker.get("image") or DEFAULT_IMAGE
+    if execution_environment is not None:
+        worker["image"] = execution_environment.image
+        if execution_environment.pull is not None:
+            worker["imagePullPolicy"] = PULL_POLICIES[execution_environment.pull]
+    return manifest
 
 
 def pod_manifest(
@@ -204,13 +260,8 @@ def pod_manifest(
 
     Returns:
         A complete Pod manifest.
-
-    Raises:
-        Failure: `InvalidConfiguration`, where the merged spec has no container left.
     """
-    manifest = merge(default_pod_spec(), override)
-    if not manifest.get("spec", {}).get("containers"):
-        raise _invalid("pod_spec_override removes spec.containers; a job needs its worker container")
+    manifest = _merged(override, execution_environment)
     metadata = manifest.setdefault("metadata", {})
     metadata["name"] = identity.pod_name
     metadata.pop("generateName", None)
@@ -226,13 +277,7 @@ def pod_manifest(
     spec["restartPolicy"] = "Never"
     if active_deadline is not None:
         spec["activeDeadlineSeconds"] = active_deadline
-    container = spec["containers"][worker_index(manifest)]
-    container.setdefault("name", WORKER_NAME)
-    container.setdefault("image", DEFAULT_IMAGE)
-    if execution_environment is not None:
-        container["image"] = execution_environment.image
-        if execution_environment.pull is not None:
-            container["imagePullPolicy"] = PULL_POLICIES[execution_environment.pull]
+    container = _worker(manifest)
     container["args"] = supervisor_args(supervisor_config)
     container["stdin"] = True
     container["stdinOnce"] = False

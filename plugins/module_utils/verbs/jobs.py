@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import time
 import uuid
@@ -19,7 +18,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connect
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore, NewJob
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import store_options
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Event
+from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Event, stored_event
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import read_launch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import build_payload
@@ -48,6 +48,8 @@ OWNER_SILENCE = 30.0
 """Seconds without a heartbeat after which a job's process is likely to be gone."""
 OUTPUT_EVENTS = 500
 """Events that are read from the store at once to show them."""
+OUTPUT_SIZE = 1 << 20
+"""Characters of their output that are enough at once; a single event may have more."""
 
 
 class OpenStore:
@@ -58,16 +60,16 @@ class OpenStore:
         self.calls = calls
 
     async def events_after(self, job_id: int, counter: int) -> list[Event]:
-        """Up to `OUTPUT_EVENTS` events after a counter."""
+        """The next events after a counter: up to `OUTPUT_EVENTS`, or a few with much output."""
         return await self.calls(self._read_events, job_id, counter)
 
     def _read_events(self, job_id: int, counter: int) -> list[Event]:
         found: list[Event] = []
+        size = 0
         for line in self.store.event_lines(job_id, counter):
-            fields = json.loads(line)
-            changed = ((fields.get("event_data") or {}).get("res") or {}).get("changed") is True
-            found.append(Event(fields["counter"], fields["event"], fields.get("stdout", ""), changed))
-            if len(found) >= OUTPUT_EVENTS:
+            found.append(stored_event(line))
+            size += len(found[-1].stdout)
+            if len(found) >= OUTPUT_EVENTS or size >= OUTPUT_SIZE:
                 break
         return found
 
@@ -111,8 +113,8 @@ async def container_group_job(request: Request, feed: LauncherFeed, launcher: La
         )
         job_id = await calls(store.create, job)
         lease = await calls(store.claim, job_id, request.controller_node)
-        feed.stored_after = lambda counter: opened.events_after(job_id, counter)
-        feed.tell({"type": "job", "id": job_id, "name": launch.name})
+        feed.tell({"type": "job", "id": job_id, "name": plain_text(launch.name)})
+        feed.step(f"image {launch.group.image}")
         run = RunRequest(
             launch=launch,
             identity=PodIdentity(job_id, job.uuid, 1, request.controller_node),
@@ -126,12 +128,14 @@ async def container_group_job(request: Request, feed: LauncherFeed, launcher: La
                 loop.add_signal_handler(number, owner.cancel, f"The job process got {number.name}.")
             else:  # as with any other end of its process, the job goes on
                 loop.add_signal_handler(number, owner.leave)
-        finished = asyncio.Event()
-        owning = asyncio.create_task(owner.own(request.environ, finished))
-        if launch.wait:
-            await _wait_attached(owning, finished, owner, launcher)
-        await _answer(feed, await _result(opened, job_id, job, owner.unfinished or _error(owning)))
-        await owning
+        async with _late_output(feed, opened, job_id):
+            finished = asyncio.Event()
+            owning = asyncio.create_task(owner.own(request.environ, finished))
+            if launch.wait:
+                await _wait_attached(owning, finished, owner, launcher)
+                feed.all_stored()
+            await _answer(feed, await _result(opened, job_id, job, owner.unfinished or _error(owning)))
+            await owning
         return None
 
 
@@ -167,6 +171,17 @@ async def _result(opened: OpenStore, job_id: int, job: NewJob, trouble: Failure 
     return result
 
 
+@asynccontextmanager
+async def _late_output(feed: LauncherFeed, opened: OpenStore, job_id: int) -> AsyncIterator[None]:
+    """The feed may read what the launcher is too slow for from the store, while that is open."""
+    feed.stored_after = lambda counter: opened.events_after(job_id, counter)
+    try:
+        yield
+    finally:
+        feed.all_stored()
+        await feed.flush()
+
+
 async def _answer(feed: LauncherFeed, result: Result) -> None:
     feed.tell({"type": "result", "result": result})
     await feed.flush()
@@ -191,7 +206,7 @@ async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
             if record.status != status and record.status not in FINAL:
                 feed.step(f"{record.status} in pod {record.pod_name}" if record.pod_name else record.status)
             status = record.status
-            while events := await opened.events_after(job_id, shown):
+            while not leaving.done() and (events := await opened.events_after(job_id, shown)):
                 shown = events[-1].counter
                 feed.output(events)
                 await feed.flush()

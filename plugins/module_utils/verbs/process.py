@@ -52,6 +52,7 @@ async def _serve(commands: Any, messages: Any) -> int:
     request = Request.from_message(json.loads(line))
     feed = LauncherFeed(writer)
     launcher = Launcher(reader, request.main_process)
+    leaving = asyncio.create_task(_leave(launcher, feed))
     status = 0
     result: dict[str, Any] | None = None
     try:
@@ -67,6 +68,7 @@ async def _serve(commands: Any, messages: Any) -> int:
     if result is not None:
         feed.tell({"type": "result", "result": result})
     await feed.flush()
+    leaving.cancel()
     await feed.close()
     return status
 
@@ -84,3 +86,9 @@ def _refused(request: Request, failure: Failure) -> dict[str, Any]:
     """The answer to a request that could not be done."""
     name = str(request.params.get("name") or request.params.get("playbook") or "")
     return refused(request.verb, failure, name=name, controller_node=request.controller_node)
+
+
+async def _leave(launcher: Launcher, feed: LauncherFeed) -> None:
+    """Nothing waits for a launcher that is gone: it may hold its end of the pipe open, and never read it."""
+    await launcher.gone()
+    feed.leave()

@@ -24,9 +24,15 @@ class Launcher:
     def __init__(self, pipe: asyncio.StreamReader, main_process: MainProcess | None) -> None:
         self._pipe = pipe
         self._main = main_process
+        self._watch: asyncio.Task[str] | None = None
 
     async def gone(self) -> str:
-        """Waits until the launcher is gone; returns how that was seen."""
+        """Waits until the launcher is gone; returns how that was seen. Several may wait at once."""
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._see_it_go())
+        return await asyncio.shield(self._watch)
+
+    async def _see_it_go(self) -> str:
         watches = [asyncio.create_task(self._pipe_closed())]
         if self._main is not None:
             watches.append(asyncio.create_task(self._process_ended(self._main)))

@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import re
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster import network
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable
@@ -181,6 +183,33 @@ async def test_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> No
     assert trouble.failure.reason == "NameResolution"
     assert "https://nowhere.test:6443" in trouble.failure.message
     assert trouble.unsent
+
+
+@pytest.mark.parametrize("proxy", [None, "http://proxy.test:3128"], ids=["direct", "proxy"])
+async def test_name_for_which_no_answer_comes(monkeypatch: pytest.MonkeyPatch, proxy: str | None) -> None:
+    over = threading.Event()
+
+    def wait(*_arguments: object, **_keywords: object) -> None:
+        over.wait()
+
+    monkeypatch.setattr(socket, "getaddrinfo", wait)
+    monkeypatch.setattr(network, "_RESOLVING_SHARE", 0.001)
+    host = "https://nowhere.test:6443"
+    away = Connection(host=host, source="the test", token=SENT, proxy_url=proxy)
+    try:
+        trouble = await asked(away, limits=Limits(connect=60))
+    finally:
+        over.set()
+    assert isinstance(trouble, Unreachable)
+    assert trouble.failure.reason == "NameResolution"
+    what = host if proxy is None else f"the proxy {proxy}"
+    assert f"The host name of {what} can't be resolved: " in trouble.failure.message
+    assert "no answer within 0.06 s" in trouble.failure.message
+    assert trouble.unsent
+
+
+async def test_names_get_less_time_than_connections() -> None:
+    assert network.Resolver(Limits().connect)._seconds == 8
 
 
 async def test_silence_before_the_connection_stands() -> None:

@@ -6,22 +6,21 @@
 from __future__ import annotations
 
 import base64
-import json
-from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job import events
-from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Event, RunnerStream
-
-
-def line(**fields: Any) -> bytes:
-    return json.dumps(fields).encode() + b"\n"
-
-
-def event(counter: int, name: str, stdout: str = "", **facts: Any) -> bytes:
-    return line(uuid=f"u{counter}", counter=counter, event=name, stdout=stdout, event_data=facts)
-
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import (
+    KEPT_LINES,
+    KEPT_WIDTH,
+    Event,
+    RunnerStream,
+    stored_event,
+)
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.runner_lines import (
+    event,
+    line,
+)
 
 ARCHIVE = bytes(range(256)) * 5
 STREAM = b"".join(
@@ -64,7 +63,7 @@ def test_any_cut_reads_the_same(size: int) -> None:
         assert batch.offset <= start + size
     assert [entry.counter for entry in seen] == [1, 2, 3, 4, 5, 6, 7]
     assert seen[1] == Event(2, "runner_on_ok", "ok: [a]", changed=True)
-    assert [json.loads(raw)["counter"] for raw in lines.splitlines()] == [1, 2, 3, 4, 5, 6, 7]
+    assert [stored_event(raw) for raw in lines.splitlines()] == seen
     assert stream.offset == len(STREAM)
     summary = stream.summary
     assert (summary.status, summary.eof, summary.stats, summary.playbook_started) == (
@@ -127,3 +126,35 @@ def test_rescued_failures_and_those_before_a_missing_recap() -> None:
     ]  # nobody says yet that it was rescued
     stream.feed(event(2, "playbook_on_stats", ok={"a": 1}, rescued={"a": 1}))
     assert stream.summary.failures == []
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "changed"),
+    [
+        pytest.param("runner_on_ok", {"res": {"changed": True}}, True, id="task"),
+        pytest.param("runner_item_on_ok", {"res": {"changed": True}}, True, id="item"),
+        pytest.param("runner_on_ok", {"res": {"changed": False}}, False, id="unchanged"),
+        pytest.param("runner_on_ok", {"res": {"changed": "yes"}}, False, id="text"),
+        pytest.param("runner_on_ok", {"res": ["changed"]}, False, id="result-is-a-list"),
+        pytest.param("runner_on_ok", ["res"], False, id="facts-are-a-list"),
+        pytest.param("runner_on_ok", None, False, id="no-facts"),
+    ],
+)
+def test_event_is_the_same_live_and_from_the_store(name: str, facts: object, changed: bool) -> None:
+    sent = line(uuid="u", counter=1, event=name, stdout="x", event_data=facts)
+    stream = RunnerStream()
+    (live,) = stream.feed(sent).events
+    assert live == stored_event(sent) == Event(1, name, "x", changed)
+    assert stream.summary.changed == (changed and name == "runner_on_ok")
+
+
+def test_last_lines_are_kept_and_only_the_beginning_of_each() -> None:
+    stream = RunnerStream()
+    for counter in range(1, 6):
+        stdout = "".join(f"{counter}/{number} {'x' * 100_000}\n" for number in range(15))
+        stream.feed(event(counter, "verbose", stdout))
+    kept = stream.summary.last_lines
+    assert [text.split()[0] for text in kept] == [
+        f"{counter}/{number}" for counter in range(1, 6) for number in range(15)
+    ][-KEPT_LINES:]
+    assert {len(text) for text in kept} == {KEPT_WIDTH}

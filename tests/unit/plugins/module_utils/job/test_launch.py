@@ -28,7 +28,10 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.launch impo
     Launch,
     read_inventory,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import ExecutionEnvironment
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
+    DEFAULT_IMAGE,
+    ExecutionEnvironment,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.launching import launched
@@ -102,6 +105,8 @@ def test_image_of_the_job_wins_over_the_group_s(folder: Path) -> None:
     )
     ours = launched(folder, container_group=group, execution_environment={"image": " ours "})
     assert ours.group.execution_environment == ExecutionEnvironment("ours", None)
+    assert ours.group.image == "ours"
+    assert launched(folder).group.image == DEFAULT_IMAGE
 
 
 @pytest.mark.parametrize(
@@ -311,6 +316,11 @@ MONTH = 30 * 24 * 3600
             {"container_group": {"pod_spec_override": ["a"]}},
             "pod_spec_override must be a mapping (a Pod), but it is a list",
             id="override-as-list",
+        ),
+        pytest.param(
+            {"container_group": {"pod_spec_override": {"spec": {"containers": None}}}},
+            "pod_spec_override removes spec.containers; a job needs its worker container",
+            id="override-without-containers",
         ),
         pytest.param(
             {"playbook": "../site.yml"},

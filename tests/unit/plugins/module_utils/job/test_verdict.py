@@ -12,6 +12,7 @@ from itertools import product
 from typing import Any
 
 import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import TRACEBACK_LIMIT
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Summary, TaskFailure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.verdict import verdict
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import Cause, Ended
@@ -128,3 +129,13 @@ def test_reason_and_words(ended: Ended, said: dict[str, Any], reason: str, words
     assert failure is not None
     assert failure.reason == reason
     assert re.search(words, failure.message), failure.message
+
+
+def test_what_a_pod_says_is_repeated_in_part_only() -> None:
+    words = "x" * 1_000_000
+    ended = replace(GOOD, returncode=2, message=words, stderr=words)
+    for cause in ("exit", "spool", "runner_missing"):
+        failure = verdict(replace(ended, cause=cause), summary(status="failed", explanation=words), 0)
+        assert failure is not None
+        assert len(failure.message) < 5000
+        assert len(failure.traceback) <= TRACEBACK_LIMIT

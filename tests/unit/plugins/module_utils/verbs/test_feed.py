@@ -6,64 +6,52 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch, Event
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import feed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.pipes import (
+    launcher,
+    read_messages,
+    shown,
+    texts,
+)
 
-DEADLINE = 30
-
-
-@asynccontextmanager
-async def launcher() -> AsyncIterator[tuple[LauncherFeed, int]]:
-    """A feed, and the descriptor at which a launcher reads it."""
-    reading, writing = os.pipe()
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.connect_write_pipe(
-        asyncio.streams.FlowControlMixin, os.fdopen(writing, "wb", 0)
-    )
-    made = LauncherFeed(asyncio.StreamWriter(transport, protocol, None, loop))
-    try:
-        async with deadline(DEADLINE):
-            yield made, reading
-    finally:
-        await made.close()
-        if not made.gone.is_set():
-            transport.abort()
-            os.close(reading)
-        await asyncio.sleep(0)
+COUNT = 1000
+LOCKED = Failure("InvalidConfiguration", "The database can't be used: locked.")
+LEFT_OUT = "some of the playbook's output is not shown here: "
 
 
 def event(counter: int, text: str = "x" * 1000) -> Event:
     return Event(counter, "runner_on_ok", f"{counter} {text}", counter % 2 == 0)
 
 
-def read_messages(descriptor: int, last: str) -> list[dict[str, Any]]:
-    """Reads until a step with this text."""
-    messages: list[dict[str, Any]] = []
-    rest = b""
-    while True:
-        *lines, rest = (rest + os.read(descriptor, 1 << 16)).split(b"\n")
-        for line in lines:
-            messages.append(json.loads(line))
-            if messages[-1].get("text") == last:
-                return messages
+EVENTS = [event(counter) for counter in range(1, COUNT + 1)]
+
+
+async def tell_all(told: LauncherFeed) -> None:
+    """Tells all events to a launcher that does not read meanwhile, and a step after them."""
+    for each in EVENTS:
+        told.events(Batch(events=[each]))
+        await asyncio.sleep(0)  # the pipe is full soon
+    told.step("end")
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of the output does not fit into what may wait for the launcher."""
+    monkeypatch.setattr(feed, "BUFFER_LIMIT", 50_000)
 
 
 async def test_messages_come_in_order() -> None:
-    async with launcher() as (told, reading):
+    async with launcher() as (told, pipe):
         told.step("pod \x1b[31mcreated")
         told.events(Batch(events=[event(1, "a\x1b[0m"), Event(2, "playbook_on_start", "")]))
         told.warning("look")
         told.step("end", verbosity=2)
-        messages = await asyncio.to_thread(read_messages, reading, "end")
+        messages = await asyncio.to_thread(read_messages, pipe, text="end")
         assert messages == [
             {"type": "step", "text": "pod created", "verbosity": 0},
             {"type": "output", "events": [["runner_on_ok", False, "1 a"]]},
@@ -72,43 +60,138 @@ async def test_messages_come_in_order() -> None:
         ]
 
 
-async def test_slow_launcher_gets_the_rest_from_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "BUFFER_LIMIT", 50_000)
-    count = 1000
-    stored: list[Event] = []
+async def test_what_was_flushed_arrives_also_where_the_process_ends_then() -> None:
+    async with launcher(room=4096) as (told, pipe):
+        sent = [f"{number} {'x' * 1000}" for number in range(20)]
+        reading = asyncio.create_task(asyncio.to_thread(read_messages, pipe, text=sent[-1]))
+        for text in sent:
+            told.step(text)
+        await told.flush()
+        told.leave()
+        assert [message["text"] for message in await reading] == sent
+
+
+@pytest.mark.usefixtures("little_memory")
+async def test_slow_launcher_gets_the_rest_from_the_store_before_what_came_later() -> None:
     asked: list[int] = []
 
     async def stored_after(counter: int) -> list[Event]:
         asked.append(counter)
-        return stored[counter : counter + 100]
+        return EVENTS[counter : counter + 100]
 
-    async with launcher() as (told, reading):
+    async with launcher() as (told, pipe):
         told.stored_after = stored_after
-        for counter in range(1, count + 1):
-            stored.append(event(counter))
-            told.events(Batch(events=[stored[-1]]))
-            await asyncio.sleep(0)  # the pipe is full soon, since nobody reads
+        await tell_all(told)
         assert told._size <= 60_000
-        messages: list[dict[str, Any]] = []
-
-        def read_output() -> None:
-            rest = b""
-            while sum(len(message["events"]) for message in messages) < count:
-                *lines, rest = (rest + os.read(reading, 1 << 16)).split(b"\n")
-                messages.extend(json.loads(line) for line in lines)
-
-        await asyncio.to_thread(read_output)
-        shown = [line[2] for message in messages for line in message["events"]]
-        assert shown == [entry.stdout for entry in stored]
+        messages = await asyncio.to_thread(read_messages, pipe, text="end")
+        assert shown(messages) == [each.stdout for each in EVENTS]
         assert asked
+        assert texts(messages, "warning") == []
         await told.flush()
 
 
+@pytest.mark.usefixtures("little_memory")
+async def test_events_on_their_way_to_the_store_are_waited_for() -> None:
+    stored: list[Event] = []
+
+    async def stored_after(counter: int) -> list[Event]:
+        stored.extend(EVENTS[len(stored) : len(stored) + 300])
+        return stored[counter : counter + 100] if counter % 300 else []
+
+    async with launcher() as (told, pipe):
+        told.stored_after = stored_after
+        await tell_all(told)
+        stored.extend(EVENTS)
+        messages = await asyncio.to_thread(read_messages, pipe, text="end")
+        assert shown(messages) == [each.stdout for each in EVENTS]
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize(
+    ("stored", "error", "why"),
+    [
+        pytest.param(0, LOCKED, LOCKED.message, id="can't be read"),
+        pytest.param(500, LOCKED, LOCKED.message, id="can't be read any more"),
+        pytest.param(0, KeyError("counter"), "'counter'", id="can't be understood"),
+        pytest.param(0, None, "It could not be stored.", id="never stored"),
+        pytest.param(500, None, "It could not be stored.", id="partly stored"),
+    ],
+)
+async def test_output_that_the_store_does_not_have_is_left_out_and_told_once(
+    stored: int, error: Exception | None, why: str
+) -> None:
+    async def stored_after(counter: int) -> list[Event]:
+        if counter >= stored and error is not None:
+            raise error
+        return EVENTS[counter : min(stored, counter + 100)]
+
+    async with launcher() as (told, pipe):
+        told.stored_after = stored_after
+        await tell_all(told)
+        await tell_all(told)  # there is another gap, after the step
+        told.step("the end")
+        told.all_stored()
+        messages = await asyncio.to_thread(read_messages, pipe, text="the end")
+        assert texts(messages, "warning") == [LEFT_OUT + why]
+        assert texts(messages, "step") == ["end", "end", "the end"]
+        first = shown(messages[: [message.get("text") for message in messages].index("end")])
+        assert max(stored, 40) <= len(first) < COUNT
+        assert first == [each.stdout for each in EVENTS[: len(first)]]
+        await told.flush()
+
+
+@pytest.mark.usefixtures("little_memory")
+async def test_store_that_can_be_read_again_is() -> None:
+    errors = [LOCKED]
+
+    async def stored_after(counter: int) -> list[Event]:
+        if errors:
+            raise errors.pop()
+        return EVENTS[counter : counter + 100]
+
+    async with launcher() as (told, pipe):
+        told.stored_after = stored_after
+        await tell_all(told)
+        await tell_all(told)
+        told.step("the end")
+        messages = await asyncio.to_thread(read_messages, pipe, text="the end")
+        assert texts(messages, "warning") == [LEFT_OUT + LOCKED.message]
+        second = [message.get("text") for message in messages].index("end")
+        assert shown(messages[second:]) == [each.stdout for each in EVENTS]
+
+
 async def test_launcher_that_is_gone_is_noticed_and_stops_nothing() -> None:
-    async with launcher() as (told, reading):
-        os.close(reading)
+    async with launcher() as (told, pipe):
+        pipe.close()
         told.step("anybody there?")
         await told.gone.wait()
         told.step("nobody")
         told.events(Batch(events=[event(1)]))
         await told.flush()
+        told.leave()
+
+
+@pytest.mark.usefixtures("little_memory")
+async def test_launcher_that_never_reads_is_left() -> None:
+    async def never(counter: int) -> list[Event]:
+        return []
+
+    async with launcher() as (told, pipe):
+        told.stored_after = never
+        await tell_all(told)
+        flushing = asyncio.create_task(told.flush())
+        await asyncio.sleep(0)
+        assert not flushing.done()
+        told.leave()
+        await flushing
+        assert told.gone.is_set()
+        assert not told._queue
+        told.step("nobody")
+        await told.flush()
+
+
+async def test_error_of_our_own_is_raised_by_flush() -> None:
+    async with launcher() as (told, _pipe):
+        told.tell({"type": "step", "text": object()})
+        with pytest.raises(TypeError):
+            await told.flush()

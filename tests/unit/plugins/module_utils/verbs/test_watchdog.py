@@ -59,6 +59,18 @@ async def test_another_process_with_the_same_id_does_not_count() -> None:
         await asyncio.wait_for(Launcher(asyncio.StreamReader(), earlier).gone(), DEADLINE)
 
 
+async def test_several_wait_for_the_same_end() -> None:
+    pipe = asyncio.StreamReader()
+    watched = Launcher(pipe, None)
+    first, second = asyncio.create_task(watched.gone()), asyncio.create_task(watched.gone())
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    pipe.feed_eof()
+    assert "task" in await asyncio.wait_for(second, DEADLINE)
+    assert "task" in await asyncio.wait_for(watched.gone(), DEADLINE)
+
+
 def test_request_survives_the_pipe() -> None:
     request = Request("job_info", {"job_id": 3}, "/", environment={"A": "b"}, main_process=MainProcess(1, 2))
     assert Request.from_message(request.as_message()) == request
