@@ -111,8 +111,10 @@ class JobStore:
             "host_status_counts": {},
             "artifacts": {},
             "facts": {},
-            "sealed_launch": self._box.seal(job.launch),
-            "sealed_connection": self._box.seal(job.connection),
+            "sealed_launch": self._sealed(job.launch),
+            "sealed_connection": self._sealed(job.connection),
+            "sealed_request": self._sealed(job.request),
+            **job.columns,
         }
 
         def work(connection: Connection) -> int:
@@ -121,6 +123,27 @@ class JobStore:
             return int(job_id)
 
         return self._database.write(work)
+
+    def keep_launch(
+        self,
+        job_id: int,
+        lease: int,
+        *,
+        namespace: str,
+        launch: dict[str, Any],
+        connection: dict[str, Any] | None,
+        **columns: Any,
+    ) -> None:
+        """Keeps what a job runs, and how it reaches its cluster, until its end; both are sealed.
+
+        Raises:
+            LeaseLost: the lease is another one's, or the job has ended.
+        """
+        sealed = {
+            "sealed_launch": self._sealed(launch),
+            "sealed_connection": self._sealed(connection),
+        }
+        self.update(job_id, lease, namespace=namespace, **sealed, **columns)
 
     def claim(self, job_id: int, owner: str) -> int:
         """Takes the lease of a job from whoever has it; returns its fencing number.
@@ -299,6 +322,14 @@ class JobStore:
         """
         return self._unsealed(job_id, jobs.c.sealed_launch, "launch request")
 
+    def request(self, job_id: int) -> dict[str, Any]:
+        """What was asked for when a job was launched.
+
+        Raises:
+            Failure: `InvalidConfiguration`, where it is not kept, or the key is not the one.
+        """
+        return self._unsealed(job_id, jobs.c.sealed_request, "request")
+
     def connection(self, job_id: int) -> dict[str, Any]:
         """The connection of a job that has not ended, or whose pod has still to be deleted.
 
@@ -307,16 +338,25 @@ class JobStore:
         """
         return self._unsealed(job_id, jobs.c.sealed_connection, "connection")
 
-    def list(self, *, status: str | None = None, limit: int | None = None) -> Sequence[JobRecord]:
+    def children(self, job_id: int) -> Sequence[JobRecord]:
+        """The slices of a job, or the jobs of a workflow's nodes, in the order in which they were made."""
+        return self._records(select(*_COLUMNS).where(jobs.c.parent_id == job_id).order_by(jobs.c.id))
+
+    def list(
+        self, *, status: str | None = None, limit: int | None = None, **columns: Any
+    ) -> Sequence[JobRecord]:
         """Jobs, the newest first.
 
         Args:
             status: only those with this one.
             limit: at most so many.
+            columns: only those whose columns have these values.
         """
         statement = select(*_COLUMNS).order_by(jobs.c.id.desc())
         if status is not None:
             statement = statement.where(jobs.c.status == status)
+        for name, value in columns.items():
+            statement = statement.where(jobs.c[name] == value)
         return self._records(statement.limit(limit))
 
     def stale(self, seconds: float) -> Sequence[JobRecord]:
@@ -340,6 +380,9 @@ class JobStore:
             return connection.execute(found).all()
 
         return [_record(row) for row in self._database.read(work)]
+
+    def _sealed(self, value: dict[str, Any] | None) -> str | None:
+        return None if value is None else self._box.seal(value)
 
     def _unsealed(self, job_id: int, column: ColumnElement[Any], what: str) -> dict[str, Any]:
         statement = select(column).where(jobs.c.id == job_id)

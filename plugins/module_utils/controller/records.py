@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -27,10 +28,12 @@ class NewJob:
         name: for people.
         wait: attached: its launcher waits for it.
         controller_node: host name of the controller.
-        container_group: name of the stored group; None for an inline one.
-        namespace: the pod's.
-        launch: the launch request; sealed.
-        connection: to the cluster; sealed.
+        container_group: name of the stored group; None for an inline one, or where that is not decided yet.
+        namespace: the pod's; empty where that is not decided yet.
+        launch: what is run, where that is known already; sealed.
+        connection: to the cluster, likewise.
+        request: what was asked for, to launch it again; sealed, and kept with the job.
+        columns: others of its row: what it is from, which groups it may run in, and whose slice or node it is.
     """
 
     uuid: str
@@ -38,10 +41,12 @@ class NewJob:
     name: str
     wait: bool
     controller_node: str
-    container_group: str | None
-    namespace: str
-    launch: dict[str, Any]
-    connection: dict[str, Any]
+    container_group: str | None = None
+    namespace: str = ""
+    launch: dict[str, Any] | None = None
+    connection: dict[str, Any] | None = None
+    request: dict[str, Any] | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,20 @@ class JobRecord:
     heartbeat: datetime | None
     cancel_requested: bool
     stored_offset: int
+    launch_type: str
+    launched_by: str
+    organization_id: int | None
+    project_id: int | None
+    inventory_id: int | None
+    inventory_source_id: int | None
+    job_template_id: int | None
+    workflow_job_template_id: int | None
+    scm_revision: str
+    task_impact: int
+    parent_id: int | None
+    workflow_node: str
+    job_slice_number: int
+    job_slice_count: int
 
 
 @dataclass(frozen=True)

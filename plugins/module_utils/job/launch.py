@@ -279,11 +279,13 @@ def _namespace(given: str | None, override: Mapping[str, Any]) -> str:
 
 
 def read_inventory(given: object, folder: Path) -> InventorySource:
-    """Reads the option `inventory`: a mapping, a comma list, or a path.
+    """Reads the option `inventory`: a mapping, a comma list, a path, or what was read already.
 
     Raises:
         Failure: `InventoryInvalid`, where it is none of these; it says what was looked for.
     """
+    if isinstance(given, InventorySource):
+        return given
     if isinstance(given, Mapping):
         return InventorySource("content", content=_inventory_mapping(given))
     if isinstance(given, (list, tuple)) and all(isinstance(host, str) for host in given):

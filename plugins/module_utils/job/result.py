@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,13 @@ FINAL = frozenset(("successful", "failed", "error", "canceled"))
 WORKER_NEVER_RAN = frozenset(("preparing", "connecting", "creating", "pending"))
 
 
-def job_facts(record: JobRecord) -> dict[str, Any]:
-    """The value of `job` in a result."""
+def job_facts(record: JobRecord, slices: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """The value of `job` in a result.
+
+    Args:
+        record: the job.
+        slices: the same of its slices, or of the jobs of its nodes.
+    """
     facts: dict[str, Any] = {
         "id": record.id,
         "type": record.type,
@@ -35,7 +41,7 @@ def job_facts(record: JobRecord) -> dict[str, Any]:
         "job_explanation": record.job_explanation,
         "result_traceback": record.result_traceback,
         "container_group": record.container_group,
-        "namespace": record.namespace,
+        "namespace": record.namespace or None,
         "pod_name": record.pod_name,
         "execution_node": record.execution_node,
         "controller_node": record.controller_node,
@@ -44,7 +50,20 @@ def job_facts(record: JobRecord) -> dict[str, Any]:
         "elapsed": record.elapsed,
         "host_status_counts": record.host_status_counts or dict.fromkeys(HOST_STATUSES, 0),
         "event_count": record.event_count,
-        "slices": [],
+        "launch_type": record.launch_type,
+        "launched_by": record.launched_by,
+        "organization": record.organization_id,
+        "project": record.project_id,
+        "scm_revision": record.scm_revision,
+        "inventory": record.inventory_id,
+        "inventory_source": record.inventory_source_id,
+        "job_template": record.job_template_id,
+        "workflow_job_template": record.workflow_job_template_id,
+        "workflow_job": record.parent_id,
+        "workflow_node": record.workflow_node,
+        "job_slice_number": record.job_slice_number,
+        "job_slice_count": record.job_slice_count,
+        "slices": list(slices),
     }
     # The artifacts are data of the playbook, for playbooks: they stay as they are.
     return {**_plain(facts), "artifacts": record.artifacts}
@@ -62,7 +81,7 @@ def job_result(store: JobStore, job_id: int) -> dict[str, Any]:
         "changed": _changed(record),
         "failed": record.status in ("failed", "error", "canceled"),
         "msg": plain_text(sentence(record)),
-        "job": job_facts(record),
+        "job": job_facts(record, [job_facts(child) for child in store.children(job_id)]),
         "stdout": plain_text(stdout),
         "stdout_truncated": truncated,
     }
@@ -89,6 +108,19 @@ def refusal(failure: Failure, *, name: str = "", controller_node: str = "") -> d
         "host_status_counts": dict.fromkeys(HOST_STATUSES, 0),
         "event_count": 0,
         "artifacts": {},
+        "launch_type": "manual",
+        "launched_by": "",
+        "organization": None,
+        "project": None,
+        "scm_revision": "",
+        "inventory": None,
+        "inventory_source": None,
+        "job_template": None,
+        "workflow_job_template": None,
+        "workflow_job": None,
+        "workflow_node": "",
+        "job_slice_number": 0,
+        "job_slice_count": 1,
         "slices": [],
     }
     return {

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a launch is defined by: a template with what was asked for at launch, or the parameters themselves.
 
-Both become the same flat mapping, a *definition*. Stored objects are in it by their ids, so that it can be kept
-with the job, and launched again with what the objects are then.
+Both become the same flat mapping, a *definition*. Stored objects are in it by their ids, so that it can be
+kept with the job, and launched again with what the objects are then.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.obje
     StoredObject,
     Values,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.surveys import survey_answers
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.surveys import (
+    read_answers,
+    variables,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import DEFAULTS
 
@@ -75,7 +78,7 @@ class Definition:
 
     Attributes:
         options: the parameters of `container_group_job`, complete; a stored object is `{"stored": id}`.
-        groups: ids of the container groups that it may run in, in order; empty for the inline one of `options`.
+        groups: ids of the container groups that it may run in, in order; empty for the inline one.
         organization: id of the one that it belongs to.
         job_template: id of the one that it is from.
         allow_simultaneous: it need not wait for other jobs of its template.
@@ -125,7 +128,7 @@ def read_definition(params: Mapping[str, Any], objects: ObjectStore, folder: Pat
         folder: relative paths start here.
 
     Raises:
-        Failure: `InvalidConfiguration`, `ProjectNotFound` or `InventoryInvalid`; its message names the option.
+        Failure: `InvalidConfiguration`, `ProjectNotFound` or `InventoryInvalid`; it names the option.
     """
     reader = _Reader(objects, folder, params.get("organization"))
     given = {name: value for name, value in params.items() if value is not None}
@@ -186,7 +189,8 @@ class _Reader:
         for name, ask in PROMPTED.items():
             if name in given and not template[ask]:
                 raise _invalid(
-                    f"{name} is given, but the job template does not ask for it; set its {ask}, or leave it out."
+                    f"{name} is given, but the job template does not ask for it: set its {ask}, or leave it"
+                    " out."
                 )
 
     def _prompted(self, name: str, value: Any, of_template: Any) -> Any:
@@ -217,16 +221,19 @@ class _Reader:
 
     def _extra_vars(self, given: Values, template: Values) -> Values:
         """The template's, then the answers to its survey, then what it lets be said at launch."""
-        answers = dict(given)
         surveyed: Values = {}
+        others = dict(given)
         if template["survey_enabled"]:
-            surveyed, answers = survey_answers(template["survey_spec"], answers)
-        if answers and not template["ask_variables_on_launch"]:
+            surveyed = read_answers(template["survey_spec"], given).values
+            others = {
+                name: value for name, value in given.items() if name not in variables(template["survey_spec"])
+            }
+        if others and not template["ask_variables_on_launch"]:
             raise _invalid(
-                f"extra_vars has {', '.join(sorted(answers))}, but the job template does not ask for variables;"
+                f"extra_vars has {', '.join(sorted(others))}, but the job template does not ask for variables:"
                 " set its ask_variables_on_launch, or leave them out."
             )
-        return {**template["extra_vars"], **answers, **surveyed}
+        return {**template["extra_vars"], **others, **surveyed}
 
     def _groups(self, options: Values, template: Values) -> tuple[tuple[int, ...], tuple[str, ...]]:
         prompted = options.pop("instance_groups", None)

@@ -21,8 +21,6 @@ STORE_PAUSE = 0.05
 """Seconds between two looks for events that are still on their way to the store."""
 
 Message = dict[str, Any]
-OutputLine = tuple[str, bool, str]
-"""Name of an event, whether its task changed something, and its output."""
 StoredAfter = Callable[[int], Awaitable[list[Event]]]
 """The next events after a counter, from the store."""
 
@@ -32,78 +30,133 @@ class Gap:
     """Output that is not kept, but read from the store when its turn comes.
 
     Attributes:
-        stored_after: reads it.
+        job: the feed of its job.
         told: counter of the last event before what is still to be told.
         last: counter of its last event.
     """
 
-    stored_after: StoredAfter
+    job: JobFeed
     told: int
     last: int
 
 
+class JobFeed:
+    """A `Progress` that tells the launcher about one of the jobs that it hears of.
+
+    Attributes:
+        stored_after: how to read the job's events from the store; without it all its output is kept.
+        all_stored: nothing more comes to the store; events that are not there by now never will be.
+        told_left_out: it was said that output is missing.
+    """
+
+    def __init__(self, feed: LauncherFeed, job_id: int, stored_after: StoredAfter | None = None) -> None:
+        self.stored_after = stored_after
+        self.all_stored = False
+        self.told_left_out = False
+        self._feed = feed
+        self._job_id = job_id
+
+    def step(self, text: str, verbosity: int = 0) -> None:
+        """Tells what happened; the launcher shows it from `verbosity` on."""
+        self._feed.step(text, verbosity, self._job_id)
+
+    def warning(self, text: str) -> None:
+        """Tells what went wrong and may go away."""
+        self._feed.warning(text, self._job_id)
+
+    def events(self, batch: Batch) -> None:
+        """Tells the output of events; what the launcher is too slow for, it gets from the store."""
+        if self.stored_after is None or not self._feed.full:
+            self.output(batch.events)
+        else:
+            self._feed.leave_gap(self, batch.events[0].counter - 1, batch.events[-1].counter)
+
+    def output(self, events: list[Event]) -> None:
+        """Shows the output of events."""
+        self._feed.output(self.lines(events))
+
+    def lines(self, events: list[Event]) -> Message | None:
+        """The message that shows the output of events, where there is any."""
+        lines = [(event.name, event.changed, plain_text(event.stdout)) for event in events if event.stdout]
+        return {"type": "output", "job": self._job_id, "events": lines} if lines else None
+
+    def left_out(self, why: str) -> Message | None:
+        """The message, once, that says that output is missing."""
+        if self.told_left_out:
+            return None
+        self.told_left_out = True
+        text = f"some of the playbook's output is not shown here: {why}"
+        return {"type": "warning", "job": self._job_id, "text": plain_text(text)}
+
+
 class LauncherFeed:
-    """A `Progress` that writes messages, one JSON line each, to the launcher's pipe.
+    """Writes messages, one JSON line each, to the launcher's pipe.
 
     Attributes:
         gone: the launcher no longer reads.
-        stored_after: how to read events from the store; without it everything is kept.
     """
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         """Starts to write to the launcher's pipe."""
         self.gone = asyncio.Event()
-        self.stored_after: StoredAfter | None = None
         self._writer = writer
         # What is written is in the pipe, and not in this process, which may end with the last message.
         writer.transport.set_write_buffer_limits(0)
         self._queue: deque[Message | Gap] = deque()
         self._size = 0  # of the output in the queue
-        self._all_stored = False
-        self._told_left_out = False
         self._more = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._task = asyncio.create_task(self._write_all())
 
-    # -- Progress --
+    def job(
+        self, job_id: int, name: str, stored_after: StoredAfter | None = None, *, child: bool = False
+    ) -> JobFeed:
+        """Tells of a job, of which more will be heard.
 
-    def step(self, text: str, verbosity: int = 0) -> None:
+        Args:
+            job_id: its number.
+            name: what it is called.
+            stored_after: reads its events from the store.
+            child: it is one of several that run at once for another one.
+        """
+        self.tell({"type": "job", "id": job_id, "name": plain_text(name), "child": child})
+        return JobFeed(self, job_id, stored_after)
+
+    def step(self, text: str, verbosity: int = 0, job_id: int | None = None) -> None:
         """Tells what happened; the launcher shows it from `verbosity` on."""
-        self.tell({"type": "step", "text": plain_text(text), "verbosity": verbosity})
+        self.tell({"type": "step", "job": job_id, "text": plain_text(text), "verbosity": verbosity})
 
-    def warning(self, text: str) -> None:
+    def warning(self, text: str, job_id: int | None = None) -> None:
         """Tells what went wrong and may go away."""
-        self.tell({"type": "warning", "text": plain_text(text)})
-
-    def events(self, batch: Batch) -> None:
-        """Tells the output of events; what the launcher is too slow for, it gets from the store."""
-        if self._size <= BUFFER_LIMIT or self.stored_after is None:
-            self.output(batch.events)
-            return
-        newest = self._queue[-1] if self._queue else None
-        last = batch.events[-1].counter
-        if isinstance(newest, Gap):
-            newest.last = last
-        else:
-            self._add(Gap(self.stored_after, batch.events[0].counter - 1, last))
-
-    # -- others --
+        self.tell({"type": "warning", "job": job_id, "text": plain_text(text)})
 
     def tell(self, message: Message) -> None:
         """Sends a message after all that were sent before."""
         self._add(message)
 
-    def output(self, events: list[Event]) -> None:
-        """Shows the output of events."""
-        lines = _lines(events)
-        if lines and not self.gone.is_set():
-            self._size += _size(lines)
-            self.tell({"type": "output", "events": lines})
+    # -- the output of jobs --
 
-    def all_stored(self) -> None:
-        """Tells that nothing more comes to the store: events that are not there by now never will be."""
-        self._all_stored = True
+    @property
+    def full(self) -> bool:
+        """Whether as much output waits for the launcher as may."""
+        return self._size > BUFFER_LIMIT
+
+    def output(self, message: Message | None) -> None:
+        """Sends a message with output."""
+        if message is not None and not self.gone.is_set():
+            self._size += _size(message)
+            self.tell(message)
+
+    def leave_gap(self, job: JobFeed, told: int, last: int) -> None:
+        """Keeps in mind that events are to be read from the store when their turn comes."""
+        newest = self._queue[-1] if self._queue else None
+        if isinstance(newest, Gap) and newest.job is job:
+            newest.last = last
+        else:
+            self._add(Gap(job, told, last))
+
+    # -- the launcher --
 
     def leave(self) -> None:
         """Takes the launcher for gone, whatever its pipe says, and drops what waits for it."""
@@ -159,42 +212,33 @@ class LauncherFeed:
         self._queue.popleft()
         if not isinstance(entry, Gap):
             if entry["type"] == "output":
-                self._size -= _size(entry["events"])
+                self._size -= _size(entry)
             await self._write(entry)
 
-    async def _write(self, message: Message) -> None:
-        self._writer.write(json.dumps(message).encode("ascii") + b"\n")
-        await self._writer.drain()
+    async def _write(self, message: Message | None) -> None:
+        if message is not None:
+            self._writer.write(json.dumps(message).encode("ascii") + b"\n")
+            await self._writer.drain()
 
     async def _fill(self, gap: Gap) -> None:
         """Tells some of what was not kept; what is not stored yet will be in a moment, or never."""
-        final, trouble = self._all_stored, ""
+        job = gap.job
+        final, trouble = job.all_stored, ""
         events: list[Event] = []
         try:
-            events = [event for event in await gap.stored_after(gap.told) if event.counter <= gap.last]
+            found = await job.stored_after(gap.told) if job.stored_after is not None else []
+            events = [event for event in found if event.counter <= gap.last]
         except Exception as exc:  # whatever ails the store must not keep the result from the launcher
             trouble = str(exc) or repr(exc)
         if events:
             gap.told = events[-1].counter
-            lines = _lines(events)
-            if lines:
-                await self._write({"type": "output", "events": lines})
+            await self._write(job.lines(events))
         elif trouble or final:
             gap.told = gap.last
-            await self._tell_left_out(trouble or "It could not be stored.")
+            await self._write(job.left_out(trouble or "It could not be stored."))
         else:
             await asyncio.sleep(STORE_PAUSE)
 
-    async def _tell_left_out(self, why: str) -> None:
-        if not self._told_left_out:
-            self._told_left_out = True
-            text = f"some of the playbook's output is not shown here: {why}"
-            await self._write({"type": "warning", "text": plain_text(text)})
 
-
-def _lines(events: list[Event]) -> list[OutputLine]:
-    return [(event.name, event.changed, plain_text(event.stdout)) for event in events if event.stdout]
-
-
-def _size(lines: list[OutputLine]) -> int:
-    return sum(len(text) for _name, _changed, text in lines)
+def _size(message: Message) -> int:
+    return sum(len(text) for _name, _changed, text in message["events"])

@@ -46,150 +46,6 @@ LOOK_INTERVAL = 0.5
 """Seconds between two looks at the store while waiting for another process' job."""
 OWNER_SILENCE = 30.0
 """Seconds without a heartbeat after which a job's process is likely to be gone."""
-OUTPUT_EVENTS = 500
-"""Events that are read from the store at once to show them."""
-OUTPUT_SIZE = 1 << 20
-"""Characters of their output that are enough at once; a single event may have more."""
-
-
-class OpenStore:
-    """The store and the one thread that calls it."""
-
-    def __init__(self, store: JobStore, calls: StoreCalls) -> None:
-        self.store = store
-        self.calls = calls
-
-    async def events_after(self, job_id: int, counter: int) -> list[Event]:
-        """The next events after a counter: up to `OUTPUT_EVENTS`, or a few with much output."""
-        return await self.calls(self._read_events, job_id, counter)
-
-    def _read_events(self, job_id: int, counter: int) -> list[Event]:
-        found: list[Event] = []
-        size = 0
-        for line in self.store.event_lines(job_id, counter):
-            found.append(stored_event(line))
-            size += len(found[-1].stdout)
-            if len(found) >= OUTPUT_EVENTS or size >= OUTPUT_SIZE:
-                break
-        return found
-
-
-@asynccontextmanager
-async def open_store(request: Request) -> AsyncIterator[OpenStore]:
-    """The store that the request names.
-
-    Raises:
-        Failure: `InvalidConfiguration`, where it can't be opened.
-    """
-    options = store_options(request.params, request.environ, request.home)
-    calls = StoreCalls()
-    try:
-        store = await calls(JobStore.open, options)
-        try:
-            yield OpenStore(store, calls)
-        finally:
-            await calls(store.close)
-    finally:
-        calls.close()
-
-
-async def container_group_job(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
-    """Launches a job, owns it, and answers when it has ended; with `wait: false` at once."""
-    launch = read_launch(request.params, Path(request.folder), check=request.check, diff=request.diff)
-    connection = resolve_connection(launch.group.connection, request.environ, request.home)
-    feed.step(f"connection from {connection.source}", verbosity=1)
-    async with open_store(request) as opened:
-        store, calls = opened.store, opened.calls
-        job = NewJob(
-            uuid=uuid.uuid4().hex,
-            type="job",
-            name=launch.name,
-            wait=launch.wait,
-            controller_node=request.controller_node,
-            container_group=None,
-            namespace=launch.namespace,
-            launch=launch.to_stored(),
-            connection=connection.to_stored(),
-        )
-        job_id = await calls(store.create, job)
-        lease = await calls(store.claim, job_id, request.controller_node)
-        feed.tell({"type": "job", "id": job_id, "name": plain_text(launch.name)})
-        feed.step(f"image {launch.group.image}")
-        run = RunRequest(
-            launch=launch,
-            identity=PodIdentity(job_id, job.uuid, 1, request.controller_node),
-            lease=lease,
-            payload=lambda unwanted: build_payload(launch, str(job_id), unwanted=unwanted),
-        )
-        owner = JobOwner(run, connection, store, calls, feed)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            if launch.wait:
-                loop.add_signal_handler(number, owner.cancel, f"The job process got {number.name}.")
-            else:  # as with any other end of its process, the job goes on
-                loop.add_signal_handler(number, owner.leave)
-        async with _late_output(feed, opened, job_id):
-            finished = asyncio.Event()
-            owning = asyncio.create_task(owner.own(request.environ, finished))
-            if launch.wait:
-                await _wait_attached(owning, finished, owner, launcher)
-                feed.all_stored()
-            await _answer(feed, await _result(opened, job_id, job, owner.unfinished or _error(owning)))
-            await owning
-        return None
-
-
-async def _wait_attached(
-    owning: asyncio.Task[None], finished: asyncio.Event, owner: JobOwner, launcher: Launcher
-) -> None:
-    """Waits until the job has ended, and cancels it where its launcher goes before."""
-    watching = asyncio.create_task(_cancel_without(launcher, owner))
-    waiting = asyncio.create_task(finished.wait())
-    try:
-        await asyncio.wait((owning, waiting), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        watching.cancel()
-        waiting.cancel()
-
-
-def _error(owning: asyncio.Task[None]) -> Failure | None:
-    """Why an owner gave up, where it did."""
-    error = owning.exception() if owning.done() else None
-    return None if error is None else Failure.of(error)
-
-
-async def _result(opened: OpenStore, job_id: int, job: NewJob, trouble: Failure | None) -> Result:
-    """The job's result as the store has it; where the store can't, what is in the way, and of which job."""
-    if trouble is None:
-        try:
-            return await opened.calls(job_result, opened.store, job_id)
-        except Exception as exc:
-            trouble = Failure.of(exc)
-    result = refusal(trouble, name=job.name, controller_node=job.controller_node)
-    result["changed"] = True  # as far as can be known
-    result["job"]["id"] = job_id
-    return result
-
-
-@asynccontextmanager
-async def _late_output(feed: LauncherFeed, opened: OpenStore, job_id: int) -> AsyncIterator[None]:
-    """The feed may read what the launcher is too slow for from the store, while that is open."""
-    feed.stored_after = lambda counter: opened.events_after(job_id, counter)
-    try:
-        yield
-    finally:
-        feed.all_stored()
-        await feed.flush()
-
-
-async def _answer(feed: LauncherFeed, result: Result) -> None:
-    feed.tell({"type": "result", "result": result})
-    await feed.flush()
-
-
-async def _cancel_without(launcher: Launcher, owner: JobOwner) -> None:
-    why = await launcher.gone()
-    owner.cancel(f"Canceled because {why}.")
 
 
 async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
@@ -251,7 +107,7 @@ async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -
             record = await opened.calls(opened.store.get, job_id)
         result = await opened.calls(job_result, opened.store, job_id)
         if record.status in FINAL and record.status != "canceled":
-            result.update(changed=False, failed=bool(params["fail_if_not_running"]))
+            result.update(changed=False, failed=bool(request.params["fail_if_not_running"]))
             result["msg"] = f"Job {job_id} was over before the cancel reached it. {result['msg']}"
             return result
         result.update(changed=True, failed=record.status not in FINAL)
@@ -322,7 +178,6 @@ async def job_info(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
 
 
 VERBS: dict[str, Verb] = {
-    "container_group_job": container_group_job,
     "job_cancel": job_cancel,
     "job_info": job_info,
     "job_wait": job_wait,

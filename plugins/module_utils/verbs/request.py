@@ -97,6 +97,15 @@ class Request:
         """This host's name."""
         return socket.gethostname()
 
+    @property
+    def launched_by(self) -> str:
+        """Who asks, and on which host."""
+        try:
+            user = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:  # a user without an entry, as in many containers
+            user = str(os.getuid())
+        return f"{user}@{self.controller_node}"
+
 
 def start_time(pid: int) -> int | None:
     """A process' start in clock ticks since boot (proc(5), stat, field 22); None if it can't be read."""

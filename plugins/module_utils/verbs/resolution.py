@@ -14,15 +14,22 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connect
     Connection,
     resolve_connection,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.inventories import source_contents
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_tables import CONTROLPLANE
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import (
     ObjectStore,
     StoredObject,
     Values,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import merged_inventory
-from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import Launch, read_launch
+from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials import (
+    VaultCredential,
+    read_credentials,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import (
+    InventorySource,
+    Launch,
+    read_launch,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import (
     Definition,
     stored_id,
@@ -80,20 +87,21 @@ class Resolver:
         self._objects = objects
         self._caller = caller
 
-    def place(self, group: int | None, project_folder: Path | None, inventory: Any = None) -> Place:
+    def place(
+        self, group: int | None, project_folder: str | None, inventory: InventorySource | None = None
+    ) -> Place:
         """Where and what to run.
 
         Args:
             group: id of the container group; None for the inline one.
             project_folder: of the stored project's revision; None where a folder is given.
-            inventory: in place of the definition's own: that of a slice.
+            inventory: a stored inventory as it is now, or that of a slice; without it, a stored one is taken
+                for empty, to check the rest.
 
         Raises:
             Failure: what is wrong with the options, or with an object.
         """
-        params = self._params(project_folder)
-        if inventory is not None:
-            params["inventory"] = inventory
+        params = self._params(project_folder, inventory)
         if group is None:
             inline = dict(params.get("container_group") or {})
             inline["execution_environment"] = self._environment(inline.get("execution_environment"))
@@ -101,7 +109,7 @@ class Resolver:
             connection = resolve_connection(launch.group.connection, self._caller.environ, self._caller.home)
             return Place(launch, connection)
         stored = self._objects.by_id("container_group", group)
-        if not stored.values.get("is_container_group", True):
+        if stored.name == CONTROLPLANE:
             return Place(self._read({**params, "container_group": {}}), None)
         return self._in_group(stored, params)
 
@@ -127,22 +135,22 @@ class Resolver:
 
     # -- what stored objects hold --
 
-    def _params(self, project_folder: Path | None) -> Values:
+    def _params(self, project_folder: str | None, inventory: InventorySource | None) -> Values:
         options = self._definition.options
         params = dict(options)
         if project_folder is not None:
-            params["project"] = str(project_folder)
-        inventory = stored_id(options["inventory"])
+            params["project"] = project_folder
         if inventory is not None:
-            params["inventory"] = self.inventory(inventory)
+            params["inventory"] = inventory
+        elif stored_id(options["inventory"]) is not None:
+            params["inventory"] = InventorySource("content")
         params["credentials"] = [self._credential(each) for each in options["credentials"]]
         params["execution_environment"] = self._chosen_environment()
         return params
 
-    def inventory(self, number: int) -> Any:
-        """What a stored inventory holds: a mapping, or a path."""
-        stored = self._objects.by_id("inventory", number)
-        return merged_inventory(stored.values, source_contents(self._objects, number), stored.name)
+    def vaults(self) -> tuple[VaultCredential, ...]:
+        """The job's vault credentials."""
+        return read_credentials([self._credential(each) for each in self._definition.options["credentials"]]).vaults
 
     def _credential(self, given: Any) -> Any:
         number = stored_id(given)

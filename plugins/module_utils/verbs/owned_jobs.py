@@ -1,0 +1,166 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The jobs that one job process owns: their rows, their leases, their owners, and what the launcher hears."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord, NewJob
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
+from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
+from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import JobFeed, LauncherFeed
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import OpenStore
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
+
+
+@dataclass(frozen=True)
+class Order:
+    """A job to be made.
+
+    Attributes:
+        type: of unified job.
+        name: for people.
+        request: what was asked for, to launch it again.
+        columns: others of its row.
+        wait: its launcher waits for it.
+    """
+
+    type: str
+    name: str
+    request: dict[str, Any] = field(repr=False)
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    wait: bool = True
+
+
+class OwnedJob:
+    """One job that is owned here.
+
+    Attributes:
+        id: its number.
+        name: what it is called.
+        lease: the fencing number of its owner.
+        identity: names its pod.
+        feed: tells the launcher about it.
+        owner: runs it.
+        finished: set when its row has its final status, or can't get it.
+        task: goes on until its pod is gone, too.
+    """
+
+    def __init__(self, job_id: int, order: Order, lease: int, identity: PodIdentity, feed: JobFeed) -> None:
+        self.id = job_id
+        self.name = order.name
+        self.lease = lease
+        self.identity = identity
+        self.feed = feed
+        self.finished = asyncio.Event()
+        self.owner: JobOwner
+        self.task: asyncio.Task[None]
+
+    async def ended(self) -> None:
+        """Waits for the job's end; that its owner gave up is one, too."""
+        waiting = asyncio.create_task(self.finished.wait())
+        try:
+            await asyncio.wait((self.task, waiting), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        self.feed.all_stored = True
+
+    @property
+    def trouble(self) -> Failure | None:
+        """Why its row could not get its final status, where it could not."""
+        if self.task.done() and not self.task.cancelled() and self.task.exception() is not None:
+            return Failure.of(self.task.exception())
+        return self.owner.unfinished
+
+
+Prepare = Callable[[OwnedJob], Awaitable[Start]]
+"""Waits for what a job needs, room for it included; says what it does then."""
+
+
+class OwnedJobs:
+    """All jobs of one process.
+
+    Attributes:
+        request: of the process' launcher.
+        opened: the store.
+        feed: to the launcher.
+    """
+
+    def __init__(self, request: Request, opened: OpenStore, feed: LauncherFeed) -> None:
+        self.request = request
+        self.opened = opened
+        self.feed = feed
+        self._owned: list[OwnedJob] = []
+
+    async def start(self, order: Order, prepare: Prepare, *, child: bool = False) -> OwnedJob:
+        """Makes a job and begins with it; it is owned until its pod is gone.
+
+        Args:
+            order: what job.
+            prepare: waits for what it needs.
+            child: it is one of several that run at once for another one.
+        """
+        store, calls = self.opened.store, self.opened.calls
+        row = NewJob(
+            uuid=uuid.uuid4().hex,
+            type=order.type,
+            name=order.name,
+            wait=order.wait,
+            controller_node=self.request.controller_node,
+            request=order.request,
+            columns={"launched_by": self.request.launched_by, **order.columns},
+        )
+        job_id = await calls(store.create, row)
+        lease = await calls(store.claim, job_id, self.request.controller_node)
+        identity = PodIdentity(job_id, row.uuid, 1, self.request.controller_node)
+        feed = self.feed.job(
+            job_id, order.name, lambda counter: self.opened.events_after(job_id, counter), child=child
+        )
+        job = OwnedJob(job_id, order, lease, identity, feed)
+        job.owner = JobOwner(job_id, lease, lambda: prepare(job), store, calls, feed)
+        job.task = asyncio.create_task(job.owner.own(job.finished))
+        self._owned.append(job)
+        return job
+
+    def cancel(self, why: str) -> None:
+        """Cancels all of them."""
+        for job in self._owned:
+            job.owner.cancel(why)
+
+    def leave(self) -> None:
+        """Leaves all of them as they are, for whoever adopts them."""
+        for job in self._owned:
+            job.owner.leave()
+
+    async def record(self, job: OwnedJob) -> JobRecord:
+        """A job's row."""
+        return await self.opened.calls(self.opened.store.get, job.id)
+
+    def refusal(self, job: OwnedJob, trouble: Failure) -> dict[str, Any]:
+        """The result where the store can't give one: what is in the way, and of which job."""
+        result = refusal(trouble, name=job.name, controller_node=self.request.controller_node)
+        result["changed"] = True  # as far as can be known
+        result["job"]["id"] = job.id
+        return result
+
+    @property
+    def folder(self) -> Path:
+        """Where the folders of jobs lie."""
+        return self.opened.options.data_dir / "jobs"
+
+    async def close(self) -> None:
+        """Waits for the last pod to be gone."""
+        for job in self._owned:  # those that come meanwhile, too
+            await asyncio.gather(job.task, return_exceptions=True)
+            job.feed.all_stored = True
+        await self.feed.flush()

@@ -1,0 +1,164 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What comes before a playbook job runs: its project and inventory are brought up to date, and it gets a place."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.slices import (
+    pare_inventory,
+    slice_hosts,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.job.ansible_inventory import Reading
+from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import (
+    inventory_hosts,
+    launch_inventory,
+    read_inventory,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import InventorySource
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import (
+    read_inventory as read_inventory_option,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.job.local_run import on_controller
+from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
+from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload, build_payload
+from ansible_collections.jobpods.controller.plugins.module_utils.job.project.revisions import ProjectRevision
+from ansible_collections.jobpods.controller.plugins.module_utils.job.run import in_pod
+from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import RunRequest
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import Definition
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import OwnedJob, OwnedJobs
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.resolution import (
+    Caller,
+    Place,
+    Resolver,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.updates import Updates, wait_for_place
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Which part of a job a slice is; `number` is from 1, and 0 where the job is whole."""
+
+    number: int = 0
+    count: int = 1
+
+
+WHOLE = Slice()
+
+
+class Preparation:
+    """Prepares the playbook jobs of one definition."""
+
+    def __init__(self, jobs: OwnedJobs, definition: Definition, caller: Caller) -> None:
+        self._jobs = jobs
+        self._definition = definition
+        self._caller = caller
+        self._calls = jobs.opened.calls
+        self._store = jobs.opened.store
+        self._resolver = Resolver(definition, self._store.objects, caller)
+        self._updates = Updates(jobs)
+
+    async def check(self) -> Place | None:
+        """Reads all that can be read now, so that what is wrong is told before there is a job.
+
+        Returns:
+            Where the job would run; None where that can't be known yet, since updates come first.
+        """
+        project, folder = self._definition.reference("project"), None
+        if project is not None:
+            folder = await self._updates.manual_folder(project)
+            if folder is None:
+                return None
+        groups = self._definition.groups or (None,)
+        return await self._calls(self._resolver.place, groups[0], folder)
+
+    async def prepare(self, job: OwnedJob, part: Slice = WHOLE) -> Start:
+        """Waits for what a job needs, and for room for it.
+
+        Raises:
+            Failure: it can't run.
+        """
+        revision = await self._project(job)
+        folder = str(revision.folder) if revision is not None else None
+        inventory_id = self._definition.reference("inventory")
+        if inventory_id is not None:
+            await self._updates.inventory(inventory_id, job)
+        inventory = await self._inventory(folder, part)
+        placed = await wait_for_place(self._jobs, job)
+        place = await self._calls(self._resolver.place, placed.group_id, folder, inventory)
+        await self._calls(
+            self._store.keep_launch,
+            job.id,
+            job.lease,
+            namespace=place.launch.namespace if place.connection is not None else "",
+            launch=place.launch.to_stored(),
+            connection=place.connection.to_stored() if place.connection is not None else None,
+            scm_revision=revision.revision if revision is not None else "",
+        )
+        return self._start(job, place, revision)
+
+    async def _project(self, job: OwnedJob) -> ProjectRevision | None:
+        project = self._definition.reference("project")
+        if project is None:
+            return None
+        return await self._updates.project(project, self._definition.options["scm_branch"], job)
+
+    async def hosts(self, folder: str | None = None) -> tuple[str, ...]:
+        """The hosts of the job's inventory, as it is now."""
+        source = await self._source(folder)
+        return await inventory_hosts(source, self._reading(folder))
+
+    async def _inventory(self, folder: str | None, part: Slice) -> InventorySource | None:
+        """A stored inventory as it is now, and of a slice its part of it; None where the option says it all."""
+        if not part.number:
+            stored = self._definition.reference("inventory")
+            return await self._source(folder) if stored is not None else None
+        read = await read_inventory(await self._source(folder), self._reading(folder))
+        hosts = slice_hosts(read.hosts, part.number, part.count)
+        return InventorySource("content", content=pare_inventory(read.listing, hosts))
+
+    async def _source(self, folder: str | None) -> InventorySource:
+        number = self._definition.reference("inventory")
+        if number is None:
+            return read_inventory_option(self._definition.options["inventory"], self._caller.folder)
+        stored = await self._calls(self._store.objects.by_id, "inventory", number)
+        contents = await self._calls(self._store.inventories.contents, number)
+        return await launch_inventory(stored.values, contents, self._reading(folder))
+
+    def _reading(self, folder: str | None) -> Reading:
+        vaults = self._resolver.vaults()
+        return Reading(environment=self._caller.environ, folder=folder or "", vaults=vaults)
+
+    def _start(self, job: OwnedJob, place: Place, revision: ProjectRevision | None) -> Start:
+        launch = place.launch
+
+        def payload(unwanted: threading.Event) -> Payload:
+            with revision.held() if revision is not None else nullcontext():
+                return build_payload(launch, str(job.id), unwanted=unwanted)
+
+        request = RunRequest(launch, job.identity, job.lease, payload)
+        if place.connection is None:
+            return on_controller(request, self._jobs.folder / str(job.id), self._caller.environ)
+        job.feed.step(f"connection from {place.connection.source}", verbosity=1)
+        job.feed.step(f"image {launch.group.image}")
+        return in_pod(request, place.connection, self._caller.environ)
+
+
+def columns_of(definition: Definition, impact: int, **others: Any) -> dict[str, Any]:
+    """What a job's row says of what it is from."""
+    return {
+        "organization_id": definition.organization,
+        "project_id": definition.reference("project"),
+        "inventory_id": definition.reference("inventory"),
+        "job_template_id": definition.job_template,
+        "candidates": list(definition.groups) or None,
+        "task_impact": impact,
+        "allow_simultaneous": definition.allow_simultaneous,
+        **others,
+    }
+
