@@ -105,6 +105,7 @@ REASONS: dict[str, Reason] = {
     "ControllerLost": Reason("running", "Launch again; the controller that ran the job is gone.", True),
     "PlaybookFailed": Reason("playbook", "See the failed tasks in the output."),
     "JobTimeout": Reason("playbook", "Raise timeout, or make the playbook do less."),
+    "WorkflowFailed": Reason("playbook", "See the jobs in slices, and what each of them says."),
     "Canceled": Reason("user", ""),
 }
 

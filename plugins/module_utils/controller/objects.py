@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,12 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.look
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_tables import CONTROLPLANE
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import SecretBox
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.usage import users_of
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.workflow_nodes import (
+    OPTION as NODES,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.workflow_nodes import (
+    WorkflowNodes,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
@@ -38,12 +44,16 @@ class Wanted:
             ids; an empty one means none.
         new_name: what it shall be called.
         copy_from: the object that a new one starts from.
+        nodes: of a workflow job template: the option `workflow_nodes`, to add, change or remove some.
+        destroy_nodes: its other nodes are removed.
     """
 
     name: str
     given: Mapping[str, Any] = field(default_factory=dict)
     new_name: str | None = None
     copy_from: str | None = None
+    nodes: Sequence[Mapping[str, Any]] | None = None
+    destroy_nodes: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,8 @@ class StoredObject:
     Attributes:
         id: its number.
         name: what it is called.
-        values: its options, secrets included; references are ids (or None), lists are lists of ids.
+        values: its options, secrets included; references are ids (or None), lists are lists of ids, and
+            `workflow_nodes` is a list of `StoredNode`.
     """
 
     id: int
@@ -221,6 +232,9 @@ class _Work:
         self._box = box
         self._kind = kind
         self._lookup = Lookup(connection)
+        self._nodes: WorkflowNodes | None = None
+        if kind.name == "workflow_job_template":
+            self._nodes = WorkflowNodes(connection, box, self._values_of, HIDDEN)
 
     # -- making and editing --
 
@@ -240,6 +254,13 @@ class _Work:
         values = check(
             {**base, **given}, lambda other, number: _read(self._connection, self._box, other, number)
         )
+        if self._nodes is not None:
+            values[NODES] = self._nodes.wanted(
+                before.id if before is not None else None,
+                values[NODES],
+                wanted.nodes,
+                destroy=wanted.destroy_nodes,
+            )
         changed = [option for option in values if before is None or values[option] != before.values[option]]
         if before is not None and before.name != name:
             changed.append("name")
@@ -320,6 +341,7 @@ class _Work:
     def _defaults(self) -> Values:
         kind = self._kind
         return {
+            **({} if self._nodes is None else {NODES: []}),
             **dict.fromkeys(kind.columns, ""),
             **kind.settings,
             **dict.fromkeys(kind.references),
@@ -345,6 +367,8 @@ class _Work:
         for option, listed in kind.lists.items():
             if before is None or before.values[option] != values[option]:
                 self._write_list(listed, number, values[option])
+        if self._nodes is not None and (before is None or before.values[NODES] != values[NODES]):
+            self._nodes.write(number, values[NODES])
         return number
 
     def _write_list(self, listed: Listed, owner: int, targets: list[int]) -> None:
@@ -396,6 +420,8 @@ class _Work:
             table = listed.table
             targets = select(table.c.target_id).where(table.c.owner_id == columns["id"])
             values[option] = list(self._connection.execute(targets.order_by(table.c.position)).scalars())
+        if self._nodes is not None:
+            values[NODES] = self._nodes.of(columns["id"])
         return StoredObject(columns["id"], columns["name"], values)
 
     def shown(self, stored: StoredObject) -> Values:
@@ -409,9 +435,16 @@ class _Work:
                 names = self._lookup.names(listed.kind, value)
                 found = [names[number] for number in value]
                 shown[option] = next(iter(found), None) if listed.single else found
+            elif self._nodes is not None and option == NODES:
+                shown[option] = self._nodes.shown(value)
             else:
                 shown[option] = _without_secrets(self._kind.name, option, value, stored.values)
         return shown
+
+    def _values_of(self, kind: str, number: int) -> Values:
+        table = KINDS[kind].table
+        row = self._connection.execute(select(table).where(table.c.id == number)).one()
+        return _Work(self._connection, self._box, KINDS[kind]).stored(row).values
 
     def _column(self, option: str) -> str:
         return f"{option}_id" if option in self._kind.references else option

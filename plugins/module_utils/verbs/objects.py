@@ -40,6 +40,8 @@ async def save_object(
         given=read_given(kind, params, Path(request.folder)),
         new_name=params.get("new_name"),
         copy_from=params.get("copy_from"),
+        nodes=params.get("workflow_nodes"),
+        destroy_nodes=bool(params.get("destroy_current_nodes")),
     )
     async with open_store(request) as opened:
         objects = opened.store.objects

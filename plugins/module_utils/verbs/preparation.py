@@ -108,6 +108,14 @@ class Preparation:
             return None
         return await self._updates.project(project, self._definition.options["scm_branch"], job)
 
+    async def counts_hosts(self) -> bool:
+        """Whether the number of hosts decides where the job may run."""
+        return await self._calls(self._limited)
+
+    def _limited(self) -> bool:
+        groups = [self._store.objects.by_id("container_group", each) for each in self._definition.groups]
+        return any(group.values["max_forks"] for group in groups)
+
     async def hosts(self, folder: str | None = None) -> tuple[str, ...]:
         """The hosts of the job's inventory, as it is now."""
         source = await self._source(folder)

@@ -22,7 +22,7 @@ Verb = Callable[[Request, LauncherFeed, Launcher], Awaitable["Result | None"]]
 
 FILES = {
     "cluster_access": "cluster_access",
-    "container_group_job": "jobs",
+    "container_group_job": "launching",
     "credential_test": "credential_test",
     "job_cancel": "jobs",
     "job_info": "jobs",

@@ -30,7 +30,7 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cont
     event_batch,
     new_job,
 )
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 DEADLINE = 60.0
 BATCHES = 5
@@ -75,8 +75,12 @@ def claim(options: StoreOptions) -> tuple[int, int]:
     return lease, counted
 
 
-def take_place(options: StoreOptions) -> tuple[int, int]:
-    """Runs a job in the group that is there before they start; its id, and how often it asked for a place."""
+def take_place(options: StoreOptions) -> tuple[int, int, int]:
+    """Runs a job in the group that is there before they start.
+
+    Returns:
+        Its id, how often it asked for a place, and how many had one when it had got it.
+    """
     store = JobStore.open(options)
     database = Database(options)
     job_id = store.create(new_job())
@@ -91,12 +95,14 @@ def take_place(options: StoreOptions) -> tuple[int, int]:
             raise TimeoutError(f"job {job_id} got no place")
         time.sleep(POLL)
         asked += 1
+    started = select(func.count()).select_from(jobs).where(jobs.c.status.in_(("waiting", "running")))
+    seen = database.read(lambda connection: connection.execute(started).scalar_one())
     store.update(job_id, lease, status="running")
     time.sleep(POLL)  # so that the others find it there
     store.finish(job_id, lease, status="successful")
     database.close()
     store.close()
-    return job_id, asked
+    return job_id, asked, seen
 
 
 ACTIONS: dict[str, Callable[[StoreOptions], Any]] = {

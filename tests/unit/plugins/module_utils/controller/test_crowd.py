@@ -89,6 +89,21 @@ def test_one_owner_at_a_time(options: StoreOptions) -> None:
     store.close()
 
 
+def test_never_too_many_in_a_group(options: StoreOptions) -> None:
+    database = Database(options)
+    add_narrow_group(database)
+    found = together("place", options)
+    database.close()
+    assert sorted(job_id for job_id, _asked, _seen in found) == list(range(1, COUNT + 1))
+    assert max(asked for _job_id, asked, _seen in found) > 1, "they were in each other's way"
+    assert {seen for _job_id, _asked, seen in found} <= {1, 2}
+
+
+def add_narrow_group(database: Database) -> None:
+    group = {"name": crowd.GROUP, "settings": {"max_concurrent_jobs": 2}}
+    database.write(lambda connection: connection.execute(insert(container_groups), group))
+
+
 WATCH = """
 CREATE TRIGGER watch AFTER UPDATE OF status ON jobs WHEN new.status = 'waiting' BEGIN
     SELECT RAISE(ABORT, 'too many') WHERE 2 < (SELECT count(*) FROM jobs
@@ -101,16 +116,13 @@ END
 """Lets the database itself refuse one too many, and one that leaves too little for those before it."""
 
 
-def test_places_in_order_and_never_too_many(tmp_path: Path) -> None:
+def test_never_too_many_at_any_time_and_in_order(tmp_path: Path) -> None:
     """In one file of SQLite, whose trigger is asked about each place that is given."""
     options = store_options({"data_dir": str(tmp_path)}, {}, tmp_path)
     database = Database(options)
-    group = {"name": crowd.GROUP, "settings": {"max_concurrent_jobs": 2}}
-    database.write(lambda connection: connection.execute(insert(container_groups), group))
+    add_narrow_group(database)
     database.write(lambda connection: connection.exec_driver_sql(WATCH))
-    found = together("place", options)
-    assert sorted(job_id for job_id, _asked in found) == list(range(1, COUNT + 1))
-    assert max(asked for _job_id, asked in found) > 1, "they were in each other's way"
+    together("place", options)
     statuses = database.read(lambda connection: connection.execute(select(jobs.c.status)).scalars().all())
     assert statuses == ["successful"] * COUNT
     take = update(jobs).values(status="waiting", container_group_id=2)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
     StoreOptions,
     store_options,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import Pending, Placed
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import (
+    Pending,
+    Placed,
+    try_place,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import LeaseLost
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import jobs
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
@@ -160,6 +165,33 @@ def test_jobs_of_dead_owners_are_passed_over(queue: Queue) -> None:
     assert "prod has 1 of 1 jobs" in queue.explanation(dead)
     queue.set(alive, heartbeat=1.0)
     assert "prod has 1 of 1 jobs" in queue.explanation(dead), "what runs counts, whoever owns it"
+
+
+def test_two_at_once(queue: Queue, options: StoreOptions) -> None:
+    """The second one waits until the first has its place, though it would not have seen that one otherwise."""
+    group = queue.group("prod", max_concurrent_jobs=1)
+    older, younger = queue.job(group), queue.job(group)
+    queue.set(older, heartbeat=1.0)
+    found: list[Placed | Pending] = []
+
+    def second() -> None:
+        database = Database(options)
+        found.append(
+            database.write(lambda connection: try_place(connection, older, queue.leases[older], FRESH))
+        )
+        database.close()
+
+    thread = threading.Thread(target=second)
+
+    def first(connection: Connection) -> Placed | Pending:
+        placed = try_place(connection, younger, queue.leases[younger], FRESH)
+        thread.start()
+        thread.join(0.5)  # it would be ready by now, if it did not wait
+        return placed
+
+    assert queue.database.write(first) == Placed(group, "prod")
+    thread.join()
+    assert [type(each) for each in found] == [Pending]
 
 
 def test_controlplane_counts_and_is_no_group_of_pods(queue: Queue) -> None:

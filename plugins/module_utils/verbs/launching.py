@@ -1,0 +1,185 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verb container_group_job: launches a playbook job, or its slices, and owns them to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.capacity import impact
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.slices import slice_count
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.workflow import Node
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.result import job_result
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import (
+    Definition,
+    read_definition,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import (
+    Order,
+    OwnedJob,
+    OwnedJobs,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.preparation import (
+    Preparation,
+    Slice,
+    columns_of,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import Result, Verb
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.resolution import Caller
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.workflow_run import (
+    StartNode,
+    start_workflow,
+)
+
+
+async def container_group_job(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
+    """Launches a job, owns it, and answers when it has ended; with `wait: false` at once."""
+    async with open_store(request) as opened:
+        caller = caller_of(request)
+        objects = opened.store.objects
+        definition = await opened.calls(read_definition, request.params, objects, caller.folder)
+        jobs = OwnedJobs(request, opened, feed)
+        job = await launch(jobs, definition, caller)
+        for note in definition.notes:
+            job.feed.step(note)
+        return await own_to_the_end(jobs, job, launcher, wait=bool(definition.options["wait"]))
+
+
+def caller_of(request: Request) -> Caller:
+    """Who launches, as far as it decides what a launch means."""
+    return Caller(Path(request.folder), request.environ, request.home, request.check, request.diff)
+
+
+async def launch(
+    jobs: OwnedJobs,
+    definition: Definition,
+    caller: Caller,
+    *,
+    launch_type: str = "manual",
+    columns: dict[str, Any] | None = None,
+    child: bool = False,
+) -> OwnedJob:
+    """Starts what a definition says: one job, or one for each slice of it.
+
+    Args:
+        jobs: the process' jobs.
+        definition: what to launch.
+        caller: who launches.
+        launch_type: `manual`, `relaunch` or `workflow`.
+        columns: further ones of the job's row.
+        child: other jobs run beside it here.
+
+    Raises:
+        Failure: it can't be; nothing was started.
+    """
+    preparation = Preparation(jobs, definition, caller)
+    place = await preparation.check()
+    options = definition.options
+    wanted = int(options["job_slice_count"])
+    hosts = None
+    if wanted > 1 or await preparation.counts_hosts():
+        hosts = len(await preparation.hosts())
+    name = str(options.get("name") or options["playbook"]) if place is None else place.launch.name
+    order = Order(
+        "job",
+        name,
+        {"definition": definition.to_stored(), "folder": str(caller.folder), "check": caller.check},
+        columns_of(definition, impact(hosts, int(options["forks"])), launch_type=launch_type, **(columns or {})),
+        bool(options["wait"]),
+    )
+    count = slice_count(wanted, hosts or 0, prompted=not definition.job_template) if wanted > 1 else 1
+    if count > 1:
+        return await _launch_slices(jobs, preparation, order, count, hosts or 0, child=child)
+    return await jobs.start(order, preparation.prepare, child=child)
+
+
+async def _launch_slices(
+    jobs: OwnedJobs, preparation: Preparation, order: Order, count: int, hosts: int, *, child: bool
+) -> OwnedJob:
+    """Starts a job for each slice, within a workflow job, as AWX does."""
+    forks = int(order.request["definition"]["options"]["forks"])
+
+    def start_slice(parent: OwnedJob) -> StartNode:
+        async def start(identifier: str, artifacts: dict[str, Any]) -> OwnedJob:
+            number = int(identifier)
+            columns = {
+                **order.columns,
+                "launch_type": "workflow",
+                "parent_id": parent.id,
+                "workflow_node": identifier,
+                "job_slice_number": number,
+                "job_slice_count": count,
+                "task_impact": impact(len(range(number - 1, hosts, count)), forks),
+                "allow_simultaneous": True,
+            }
+            part = Order("job", f"{order.name} {number}/{count}", order.request, columns, order.wait)
+            return await jobs.start(part, partial(preparation.prepare, part=Slice(number, count)), child=True)
+
+        return start
+
+    whole = Order(
+        "workflow_job",
+        order.name,
+        order.request,
+        {**order.columns, "candidates": None, "job_slice_count": count},
+        order.wait,
+    )
+    nodes = [Node(str(number)) for number in range(1, count + 1)]
+    return await start_workflow(jobs, whole, nodes, start_slice, child=child)
+
+
+async def own_to_the_end(jobs: OwnedJobs, job: OwnedJob, launcher: Launcher, *, wait: bool) -> None:
+    """Owns a job, and those that it brings, until all their pods are gone; answers when it has ended.
+
+    Args:
+        jobs: the process' jobs.
+        job: the one that the answer is about.
+        launcher: where it goes before the end, an attached job is cancelled.
+        wait: the job is attached; else the answer comes at once.
+    """
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if wait:
+            loop.add_signal_handler(number, jobs.cancel, f"The job process got {number.name}.")
+        else:  # as with any other end of its process, the jobs go on
+            loop.add_signal_handler(number, jobs.leave)
+    if wait:
+        if jobs.request.limit:
+            why = f"Canceled because the task's async limit of {jobs.request.limit} s was over."
+            loop.call_later(jobs.request.limit, jobs.cancel, why)
+        watching = asyncio.create_task(_cancel_without(launcher, jobs))
+        try:
+            await job.ended()
+        finally:
+            watching.cancel()
+    jobs.feed.tell({"type": "result", "result": await _result(jobs, job, job.trouble if wait else None)})
+    await jobs.feed.flush()
+    await jobs.close()
+
+
+async def _cancel_without(launcher: Launcher, jobs: OwnedJobs) -> None:
+    why = await launcher.gone()
+    jobs.cancel(f"Canceled because {why}.")
+
+
+async def _result(jobs: OwnedJobs, job: OwnedJob, trouble: Failure | None) -> Result:
+    """The job's result as the store has it; where the store can't, what is in the way, and of which job."""
+    if trouble is None:
+        try:
+            return await jobs.opened.calls(job_result, jobs.opened.store, job.id)
+        except Exception as exc:
+            trouble = Failure.of(exc)
+    return jobs.refusal(job, trouble)
+
+
+VERBS: dict[str, Verb] = {"container_group_job": container_group_job}

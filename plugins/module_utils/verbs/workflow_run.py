@@ -1,0 +1,212 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a workflow job does: starts the jobs of its nodes when their turn comes, until there are no more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.workflow import (
+    DO_NOT_RUN,
+    Node,
+    cancel,
+    decide,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import HOST_STATUSES, Summary
+from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
+from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import OwnedRun, Start
+from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
+from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import Outcome
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import (
+    Order,
+    OwnedJob,
+    OwnedJobs,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.updates import wait_for_place
+
+NAMED = 3
+"""Failed jobs that the message names."""
+
+StartNode = Callable[[str, dict[str, Any]], Awaitable[OwnedJob]]
+"""Starts the job of a node, by its identifier, with what the jobs before it have set by `set_stats`."""
+
+
+async def start_workflow(
+    jobs: OwnedJobs,
+    order: Order,
+    nodes: Sequence[Node],
+    start_of: Callable[[OwnedJob], StartNode],
+    *,
+    child: bool = False,
+) -> OwnedJob:
+    """Starts a workflow job.
+
+    Args:
+        jobs: the process' jobs.
+        order: the workflow job.
+        nodes: what it has to run.
+        start_of: makes what starts the jobs of its nodes, for the workflow job that they belong to.
+        child: other jobs run beside it here.
+    """
+
+    async def prepare(job: OwnedJob) -> Start:
+        await wait_for_place(jobs, job)
+
+        async def start(_stack: AsyncExitStack, notebook: Notebook, progress: Progress) -> OwnedRun:
+            return WorkflowRun(jobs, nodes, start_of(job), notebook, progress)
+
+        return start
+
+    return await jobs.start(order, prepare, child=child)
+
+
+class WorkflowRun:
+    """Runs the nodes of one workflow job.
+
+    Attributes:
+        pod_name: empty: it has none of its own.
+        pod_uid: None.
+        summary: what its jobs add up to.
+    """
+
+    def __init__(
+        self,
+        jobs: OwnedJobs,
+        nodes: Sequence[Node],
+        start_node: StartNode,
+        notebook: Notebook,
+        progress: Progress,
+    ) -> None:
+        self.pod_name = ""
+        self.pod_uid: str | None = None
+        self.summary = Summary()
+        self._jobs = jobs
+        self._nodes = nodes
+        self._start_node = start_node
+        self._notebook = notebook
+        self._progress = progress
+        self._statuses: dict[str, str] = {}
+        self._running: dict[str, OwnedJob] = {}
+        self._artifacts: dict[str, dict[str, Any]] = {}
+        self._failed: list[str] = []
+        self._cancel: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
+
+    def cancel(self, failure: Failure) -> None:
+        """Cancels what runs, and starts nothing more; `execute` ends with `failure`."""
+        if not self._cancel.done():
+            self._progress.step(f"canceling: {failure.message}")
+            self._cancel.set_result(failure)
+
+    async def execute(self) -> Outcome:
+        """Runs the nodes to their end.
+
+        Returns:
+            How it ended; a `Failure` is an outcome, not raised.
+        """
+        await self._notebook.note(status="running", execution_node=self._jobs.request.controller_node)
+        while True:
+            decide_next = cancel if self._cancel.done() else decide
+            decision = decide_next(self._nodes, self._statuses)
+            for identifier in decision.do_not_run:
+                self._statuses[identifier] = DO_NOT_RUN
+                self._progress.step(f"node {identifier} will not run", verbosity=1)
+            for identifier in decision.cancel:
+                if identifier in self._running:
+                    self._running[identifier].owner.cancel(self._cancel.result().message)
+            for identifier in decision.start:
+                await self._start(identifier)
+            if decision.status is not None:
+                return self._outcome(decision.status, decision.explanation)
+            await self._wait()
+
+    async def _start(self, identifier: str) -> None:
+        """Starts the job of a node; one that can't be started has failed."""
+        try:
+            job = await self._start_node(identifier, self._before(identifier))
+        except Failure as failure:
+            self._statuses[identifier] = "error"
+            self._failed.append(f"node {identifier} (could not be started: {failure.message})")
+            self._progress.warning(f"node {identifier} can't be started: {failure.message}")
+            return
+        self._statuses[identifier] = "pending"
+        self._running[identifier] = job
+
+    def _before(self, identifier: str) -> dict[str, Any]:
+        """What the jobs before a node have set by `set_stats`, the nearest last (AWX: artifacts)."""
+        parents = [node for node in self._nodes if identifier in node.children]
+        found: dict[str, Any] = {}
+        for parent in parents:
+            found.update(self._before(parent.identifier))
+        for parent in parents:
+            found.update(self._artifacts.get(parent.identifier, {}))
+        return found
+
+    async def _wait(self) -> None:
+        """Waits until a job has ended, or somebody wants the workflow cancelled."""
+        ending = {asyncio.create_task(job.ended()): name for name, job in self._running.items()}
+        news: set[asyncio.Future[Any]] = set(ending)
+        if not self._cancel.done():
+            news.add(self._cancel)
+        elif not ending:
+            return
+        try:
+            await asyncio.wait(news, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            done = [name for task, name in ending.items() if task.done()]
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
+        for identifier in done:
+            await self._note_end(identifier, self._running.pop(identifier))
+
+    async def _note_end(self, identifier: str, job: OwnedJob) -> None:
+        trouble = job.trouble
+        if trouble is not None:
+            self._statuses[identifier] = "error"
+            self._failed.append(f"job {job.id} ({job.name}): {trouble.message}")
+            return
+        record = await self._jobs.record(job)
+        self._statuses[identifier] = record.status
+        self._artifacts[identifier] = record.artifacts
+        self._add(record)
+        words = f"job {job.id} ({job.name}) ended {record.status}"
+        if record.status != "successful":
+            self._failed.append(f"{words}: {record.job_explanation}" if record.job_explanation else words)
+        self._progress.step(words)
+
+    def _add(self, record: JobRecord) -> None:
+        summary = self.summary
+        summary.stats = True
+        summary.changed = summary.changed or record.changed is not False
+        summary.artifacts.update(record.artifacts)
+        for status in HOST_STATUSES:
+            count = summary.hosts.get(status, 0) + record.host_status_counts.get(status, 0)
+            summary.hosts[status] = count
+
+    def _outcome(self, status: str, explanation: str) -> Outcome:
+        if status == "canceled":
+            return Outcome(self._cancel.result(), self.summary, None, bool(self.summary.stats))
+        if status == "successful":
+            return Outcome(None, self.summary)
+        more = f" and {len(self._failed) - NAMED} more" if len(self._failed) > NAMED else ""
+        message = f"{explanation}: {'; '.join(self._failed[:NAMED])}{more}"
+        return Outcome(Failure("WorkflowFailed", message), self.summary, None, True)
+
+    async def stored(self, offset: int) -> None:
+        """It has no output of its own."""
+
+    async def bye(self) -> None:
+        """Nobody waits for that."""
+
+    def removal(self, outcome: Outcome) -> Coroutine[Any, Any, bool] | None:
+        """There is no pod of its own."""
+        return None
+
+    async def close(self) -> None:
+        """Leaves its jobs to their owners."""
