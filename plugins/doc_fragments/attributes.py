@@ -18,6 +18,9 @@ attributes:
   async:
     description: Works with the task keyword C(async).
     support: full
+    details:
+      - Ansible keeps the task's options, secrets too, in a file until the task has ended; it lies below
+        C(remote_tmp) in a folder that only the user may enter.
   check_mode:
     description: Can tell in check mode what it would do, without doing it.
   controller:

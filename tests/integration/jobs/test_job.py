@@ -56,6 +56,7 @@ def test_the_terminal_shows_the_steps_and_the_inner_play(controller: Controller,
     assert played.rc == 0
     seen = [
         "TASK [Outer]",
+        "image localhost/jobpods-job:latest",
         "created in namespace",
         "scheduled on node node1",
         "running",
