@@ -94,15 +94,24 @@ def core(kubeconfig: Path) -> Iterator[client.CoreV1Api]:
     connection.close()
 
 
+@pytest.fixture(scope="session")
+def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder for temporary files of all that the tests start; nobody else's are in it."""
+    folder = tmp_path_factory.mktemp("temporary")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr(tempfile, "tempdir", None)  # so that this process looks at TMPDIR again
+        yield folder
+
+
 @pytest.fixture(scope="session", autouse=True)
-def nothing_left(core: client.CoreV1Api) -> Iterator[None]:
+def nothing_left(core: client.CoreV1Api, temporary_files: Path) -> Iterator[None]:
     """After all tests no job pod is left in any namespace, no job process, and no temporary file."""
-    before = set(Path(tempfile.gettempdir()).glob("*jobpods*"))
     yield
-    until(lambda: not _left(core, before), "nothing to be left", limit=60)
+    until(lambda: not _left(core, temporary_files), "nothing to be left", limit=60)
 
 
-def _left(core: client.CoreV1Api, files: set[Path]) -> list[str]:
+def _left(core: client.CoreV1Api, temporary_files: Path) -> list[str]:
     pods = core.list_pod_for_all_namespaces(label_selector="app.kubernetes.io/managed-by=jobpods").items
     left = [f"pod {pod.metadata.name}" for pod in pods if pod.metadata]
     for process in Path("/proc").glob("[0-9]*"):
@@ -110,7 +119,7 @@ def _left(core: client.CoreV1Api, files: set[Path]) -> list[str]:
             words = (process / "cmdline").read_bytes().split(b"\0")
             if not {os.fsencode(ENTRY), os.fsencode(ENTRY.resolve())}.isdisjoint(words):
                 left.append(f"process {process.name}")
-    return left + [str(path) for path in set(Path(tempfile.gettempdir()).glob("*jobpods*")) - files]
+    return left + [str(path) for path in temporary_files.glob("*jobpods*")]
 
 
 @pytest.fixture

@@ -17,6 +17,9 @@ from kubernetes import client
 
 Options = dict[str, Any]
 
+PENDING = 20
+"""Seconds within which scheduler and kubelet have said what is wrong, on a slow machine, too."""
+
 
 def failed(controller: Controller, job: Options, **group: Any) -> dict[str, Any]:
     """The facts of a job that ended in its pod; checks what all of them share."""
@@ -74,7 +77,7 @@ def test_an_image_without_python(
 
 def test_an_image_whose_entrypoint_never_runs_the_job(controller: Controller, job: Options) -> None:
     environment = {"image": "localhost/pause:1", "pull": "never"}
-    facts = failed(controller, job, execution_environment=environment, pod_pending_timeout=5)
+    facts = failed(controller, job, execution_environment=environment, pod_pending_timeout=PENDING)
     assert facts["failure"]["reason"] == "RunnerMissing"
     assert "entrypoint" in facts["failure"]["message"]
 
@@ -89,7 +92,7 @@ def test_an_image_without_ansible_runner(controller: Controller, job: Options) -
 
 def test_no_node_that_fits(controller: Controller, job: Options) -> None:
     override = {"spec": {"nodeSelector": {"disk": "ssd"}}}
-    facts = failed(controller, job, pod_spec_override=override, pod_pending_timeout=3)
+    facts = failed(controller, job, pod_spec_override=override, pod_pending_timeout=PENDING)
     assert facts["failure"]["reason"] == "Unschedulable"
     assert "node" in facts["failure"]["message"]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.tests.integration.conftest import LOCAL
-from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller
+from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, until
 from kubernetes import client
 
 Options = dict[str, Any]
@@ -56,6 +56,7 @@ def test_the_terminal_shows_the_steps_and_the_inner_play(controller: Controller,
     assert played.rc == 0
     seen = [
         "TASK [Outer]",
+        "image localhost/jobpods-job:latest",
         "created in namespace",
         "scheduled on node node1",
         "running",
@@ -183,22 +184,25 @@ def test_secrets_stay_out_of_the_pod_spec_and_the_store(
     controller: Controller, job: Options, namespace: str, core: client.CoreV1Api
 ) -> None:
     site: list[Options] = [
-        {"ansible.builtin.pause": {"seconds": 4}},
-        {"ansible.builtin.debug": {"msg": "{{ hidden | length }}"}},
+        {"ansible.builtin.debug": {"msg": "length={{ hidden | length }}"}},
+        {"name": "Wait", "ansible.builtin.pause": {"seconds": 3600}},
     ]
     controller.project(site=site)
     secrets = {"password": "S3CRET-ssh", "become_password": "S3CRET-become"}
     credentials = [{"credential_type": "machine", "inputs": secrets}]
     task = {**job, "credentials": credentials, "extra_vars": {"hidden": "S3CRET-vars"}, "wait": False}
     job_id = controller.verb("container_group_job", **task)["job"]["id"]
+    until(lambda: "TASK [Wait]" in str(controller.events(job_id)), "the playbook to wait")
     running = controller.process_lines()
     (pod,) = core.list_namespaced_pod(namespace, label_selector="app.kubernetes.io/managed-by=jobpods").items
     written = client.ApiClient().sanitize_for_serialization(pod)  # type: ignore[no-untyped-call]
     assert "S3CRET" not in json.dumps(written)
     assert running
     assert "S3CRET" not in "\n".join(running)
-    result = controller.verb("job_wait", job_id=job_id)
-    assert result["job"]["status"] == "successful", result["msg"]
+    result = controller.verb("job_cancel", job_id=job_id)
+    assert result["job"]["status"] == "canceled", result["msg"]
+    assert "length=11" in result["stdout"]
+    until(lambda: not controller.process_lines(), "the job process to end")
     for path in controller.store.rglob("*"):
         if path.is_file():
             assert b"S3CRET" not in path.read_bytes(), path
