@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.jobpods.controller.plugins.plugin_utils.current_inventory import current_inventory
+from ansible_collections.jobpods.controller.plugins.plugin_utils.current_inventory import (
+    current_inventory,
+    inventory_as_data,
+)
 from ansible_collections.jobpods.controller.plugins.plugin_utils.on_controller import OnController
 
 
@@ -15,7 +19,10 @@ class ActionModule(OnController):
     """Has the job launched, and shows it live."""
 
     def resolve(self, params: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Replaces `inventory: current` by the inventory of the calling play."""
-        if params.get("inventory") == "current":
+        """Replaces `inventory: current` by the inventory of the calling play, and makes a mapping data."""
+        inventory = params.get("inventory")
+        if inventory == "current":
             return {**params, "inventory": current_inventory(task_vars["hostvars"], self._loader)}
+        if isinstance(inventory, Mapping):
+            return {**params, "inventory": inventory_as_data(inventory)}
         return params

@@ -84,6 +84,9 @@ options:
       - V(current) is the inventory of the calling play, with the variables of its hosts and groups as they
         are written; no facts, and nothing that was registered. A C(--limit) of C(ansible-playbook) does not
         count here; see O(limit).
+      - In a mapping, all variables are data, as in O(extra_vars); a template that is left in one, for example
+        because it is part of a fact, is not evaluated in the pod. Templates for the pod belong into an
+        inventory file.
       - A source that can't be parsed ends the job, here or in the pod.
     type: raw
   extra_vars:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible import constants
@@ -182,19 +182,50 @@ def _plain_variables(variables: Variables, where: str) -> Variables:
     return found
 
 
-def plain(value: Any) -> Any:
-    """`value` made of types that JSON knows: Ansible's own become what they stand for, dates become text."""
+def inventory_as_data(inventory: Mapping[Any, Any]) -> dict[str, Any]:
+    """An inventory that a task gives as a mapping, whose variables are no templates in the pod.
+
+    The task's own templates have been evaluated by then, so what still looks like one may come from a managed
+    host. Where a user wanted it to be one, newer versions of Ansible can't tell.
+    """
+    return {str(name): _group_as_data(group) for name, group in inventory.items()}
+
+
+def _group_as_data(group: Any) -> Any:
+    """A group with its hosts and the groups below it; what is none is left for whoever checks it."""
+    if not isinstance(group, Mapping):
+        return group
+    found = dict(group)
+    for key, convert in (("vars", _data), ("hosts", _data), ("children", _group_as_data)):
+        inner = found.get(key)
+        if isinstance(inner, Mapping):
+            found[key] = {str(name): convert(value) for name, value in inner.items()}
+    return found
+
+
+def _data(value: Any) -> Any:
+    return plain(value, lambda text: False)
+
+
+def plain(value: Any, is_template: Callable[[str], bool] = is_trusted_as_template) -> Any:
+    """`value` made of types that JSON knows: Ansible's own become what they stand for, dates become text.
+
+    Args:
+        value: anything that a variable can be.
+        is_template: tells of a text that looks like a template whether it is one in the pod; if not, it is
+            marked as data.
+    """
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
+        return {str(key): plain(inner, is_template) for key, inner in value.items()}
     if isinstance(value, (list, tuple, set)):
-        return [plain(inner) for inner in value]
+        return [plain(inner, is_template) for inner in value]
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
         return float(value)
     text = str(value)
-    if TEMPLATE.search(text) and not (isinstance(value, str) and is_trusted_as_template(value)):
+    if TEMPLATE.search(text) and not (isinstance(value, str) and is_template(value)):
         return {UNSAFE: text}  # a vaulted text is no template, either
     return text

@@ -12,6 +12,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.result impo
 
 OF_JOBS = frozenset(("container_group_job", "job_cancel", "job_wait"))
 """The verbs whose result has a job in it."""
+LAUNCHING = frozenset(("container_group_job",))
+"""Those of them that make the job, so that it is left alone where their job process is gone."""
 
 
 def refused(verb: str, failure: Failure, *, name: str = "", controller_node: str = "") -> dict[str, Any]:

@@ -12,13 +12,16 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import refused
+from ansible_collections.jobpods.controller.plugins.module_utils.job.result import advice
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import LAUNCHING, refused
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arguments import STORE
 
 ENTRY = Path(__file__).with_name("entry.py")
 LIBRARIES = {
@@ -57,6 +60,13 @@ def call(request: Request, show: Show, entry: Path = ENTRY) -> dict[str, Any]:
     Returns:
         The result of the verb.
     """
+    launched: dict[str, Any] = {}
+
+    def listen(message: dict[str, Any]) -> None:
+        if message["type"] == "job" and request.verb in LAUNCHING:
+            launched.update(id=message["id"], name=message["name"])
+        show(message)
+
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(  # noqa: S603 - our own script, in the Python that runs this
             (sys.executable, str(entry)),
@@ -67,13 +77,16 @@ def call(request: Request, show: Show, entry: Path = ENTRY) -> dict[str, Any]:
             start_new_session=True,
         )
         try:
-            result = _talk(process, request, show)
+            result = _talk(process, request, listen)
             if result is None:
                 process.wait()
                 errors.seek(0)
                 words = errors.read()[-LAST_WORDS:].decode("utf-8", "replace")
                 message = f"The job process {ended(process.returncode)} before it gave a result."
-                result = refused(request.verb, Failure("ControllerLost", message, traceback=words))
+                failure = Failure("ControllerLost", message, traceback=words)
+                result = refused(request.verb, failure)
+                if launched:
+                    result = _left_alone(request, failure, {**result["job"], **launched}, entry)
             return result
         finally:
             for pipe in (process.stdin, process.stdout):
@@ -101,6 +114,41 @@ def _talk(process: subprocess.Popen[bytes], request: Request, show: Show) -> dic
             return refused(request.verb, _missing(message["library"]))
         show(message)
     return None
+
+
+def _left_alone(request: Request, failure: Failure, facts: dict[str, Any], entry: Path) -> dict[str, Any]:
+    """The result of a launch whose job process is gone, where its pod may go on; the store knows the pod.
+
+    Args:
+        request: for the launch.
+        failure: how the process ended.
+        facts: what is known of the job without the store.
+        entry: the job process' script.
+    """
+    place = {name: request.params.get(name) for name in STORE}
+    asked = {**place, "job_id": facts["id"], "status": None, "limit": 1}
+    known = call(replace(request, verb="job_info", params=asked), lambda message: None, entry)
+    if not known["failed"]:
+        facts = known["jobs"][0]
+    if facts["pod_name"] and facts["finished"] is None:
+        failure.message += (
+            f" The pod {facts['pod_name']} in namespace {facts['namespace']} goes on, until its"
+            " controller_lost_timeout is over, unless it is deleted or another process takes the job over."
+        )
+    failure.hint = "Look at the job with job_info before you launch it again."
+    failure.retryable = False
+    facts.update(
+        failure=failure.as_result(), job_explanation=failure.message, result_traceback=failure.traceback
+    )
+    return {
+        "changed": True,
+        "failed": True,
+        "msg": f"Job {facts['id']} ({facts['name']}): "
+        + advice(failure.reason, failure.message, failure.hint),
+        "job": facts,
+        "stdout": known.get("stdout", ""),
+        "stdout_truncated": known.get("stdout_truncated", False),
+    }
 
 
 def _message(line: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,23 @@ def test_a_job_process_that_is_gone_is_told(
     assert canceled["failed"]
     assert canceled["job"]["pod_name"] in canceled["msg"]
     core.delete_namespaced_pod(canceled["job"]["pod_name"], namespace, grace_period_seconds=0)
+
+
+def test_a_job_process_that_is_killed_under_its_launcher_is_told(
+    controller: Controller, job: Options, core: client.CoreV1Api, namespace: str
+) -> None:
+    controller.project(site=[{"ansible.builtin.pause": {"seconds": 3600}}])
+    with controller.started(job) as running:
+        running.await_text("TASK [ansible.builtin.pause]")
+        for pid in controller.processes():
+            if b"/entry.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+        result = running.result()
+    facts = result["job"]
+    core.delete_namespaced_pod(facts["pod_name"], namespace, grace_period_seconds=0)
+    assert (result["changed"], result["failed"], facts["status"]) == (True, True, "running")
+    assert isinstance(facts["id"], int)
+    assert f"The pod {facts['pod_name']} in namespace {namespace} goes on" in result["msg"]
 
 
 @pytest.mark.parametrize("verb", ["job_wait", "job_info", "job_cancel"])

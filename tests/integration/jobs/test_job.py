@@ -174,6 +174,15 @@ def test_the_inventory_of_the_calling_play(controller: Controller, job: Options)
     assert '"web2 81 x"' in result["stdout"]
 
 
+def test_the_variables_of_a_mapping_are_data(controller: Controller, job: Options) -> None:
+    controller.project(site=[{"ansible.builtin.debug": {"msg": "it is {{ who }}"}}])
+    evil = {"ansible.builtin.command": "echo '{{ '{{' }} 6 * 7 }}'"}
+    inventory = {"all": {"hosts": {"here": {**LOCAL, "who": "{{ result_0.stdout }}"}}}}
+    launch = {"jobpods.controller.container_group_job": {**job, "inventory": inventory}}
+    _printed, result = controller.play([evil, launch]).results["localhost"]
+    assert "it is {{ 6 * 7 }}" in result["stdout"], result["msg"]
+
+
 def test_the_connection_of_the_environment(controller: Controller, job: Options, kubeconfig: Path) -> None:
     del job["container_group"]["kubeconfig"]
     result = controller.verb("container_group_job", environ={"K8S_AUTH_KUBECONFIG": str(kubeconfig)}, **job)

@@ -28,6 +28,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import read_inventory
 from ansible_collections.jobpods.controller.plugins.plugin_utils.current_inventory import (
     current_inventory,
+    inventory_as_data,
 )
 
 MAGIC = {
@@ -376,3 +377,31 @@ def test_many_hosts_are_read_once_per_set_of_groups(folder: Path, monkeypatch: p
     monkeypatch.setattr(f"{current_inventory.__module__}.get_vars_from_path", counted)
     play(folder).current()
     assert 500 <= len(reads) < 520
+
+
+def test_mapping_of_a_task_is_data(folder: Path) -> None:
+    evil = "{{ lookup('ansible.builtin.pipe', 'touch /tmp/evil') }}"
+    given = {
+        "all": {
+            "vars": {"a": evil, "plain": "x"},
+            "hosts": {"one": {"b": [evil, {"c": f"x {evil}"}], "number": 1}, "two": None},
+            "children": {"web": {"children": {"deep": {"vars": {"d": "{% raw %}"}, "hosts": {"one": {}}}}}},
+        }
+    }
+    known = in_pod(folder, inventory_as_data(given)).known()
+    assert known["one"]["a"] == known["two"]["a"] == evil
+    assert known["one"]["b"] == str([evil, {"c": f"x {evil}"}])
+    assert (known["one"]["d"], known["one"]["number"], known["two"]["plain"]) == ("{% raw %}", "1", "x")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({"all": "{{ hosts }}"}, id="group"),
+        pytest.param({"all": {"hosts": "{{ hosts }}"}}, id="hosts"),
+        pytest.param({"all": {"vars": ["{{ x }}"]}}, id="vars"),
+    ],
+)
+def test_mapping_of_a_task_that_is_no_inventory_is_still_refused(folder: Path, given: dict[str, Any]) -> None:
+    with pytest.raises(Failure, match="must be a"):
+        read_inventory(inventory_as_data(given), folder)

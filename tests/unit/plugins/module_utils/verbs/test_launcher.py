@@ -136,7 +136,7 @@ def test_job_process_outlives_its_result_and_leaves_no_zombie(scene: Scene) -> N
     ("script", "message"),
     [
         pytest.param("sys.exit(3)", "ended with exit status 3", id="exit"),
-        pytest.param(READ + STEPS, "ended with exit status 0", id="no-result"),
+        pytest.param(READ + STEP, "ended with exit status 0", id="no-result"),
         pytest.param(READ + "os.kill(os.getpid(), signal.SIGKILL)", "was killed by signal 9", id="killed"),
         pytest.param(READ + "raise ValueError('oh no')", "ended with exit status 1", id="error"),
         pytest.param("import no_such_library", "ended with exit status 1", id="import"),
@@ -149,6 +149,46 @@ def test_job_process_that_ends_without_a_result_is_told(scene: Scene, script: st
     assert result["msg"].startswith(f"ControllerLost: The job process {message} before it gave a result.")
     assert result["job"]["id"] is None
     assert result["job"]["status"] == "error"
+
+
+KILLED = "os.kill(os.getpid(), signal.SIGKILL)"
+STORED = {"id": 7, "name": "site.yml", "status": "running", "pod_name": "pod-1", "namespace": "jobs"}
+
+
+def stored(**facts: Any) -> str:
+    """A script that answers job_info, and as the job's own process goes on."""
+    answer = {"failed": False, "jobs": [{**STORED, "finished": None, **facts}], "stdout": "PLAY [all]\n"}
+    told = f"tell(type='result', result={answer!r})"
+    return f"{READ}if request['verb'] == 'job_info':\n    {told}\n    sys.exit()\n"
+
+
+def test_job_whose_process_is_killed_is_told_with_its_pod(scene: Scene) -> None:
+    asked = "assert request['verb'] != 'job_info' or request['params']['data_dir'] == '/x'\n"
+    result = scene.call(stored().replace(READ, READ + asked) + STEPS + KILLED, data_dir="/x")
+    assert (result["changed"], result["failed"], result["stdout"]) == (True, True, "PLAY [all]\n")
+    assert result["msg"].startswith(
+        "Job 7 (site.yml): ControllerLost: The job process was killed by signal 9"
+    )
+    for words in ("pod-1 in namespace jobs", "controller_lost_timeout", "job_info"):
+        assert words in result["msg"]
+    job = result["job"]
+    assert {name: job[name] for name in STORED} == STORED
+    assert (job["failure"]["reason"], job["failure"]["retryable"]) == ("ControllerLost", False)
+    assert job["job_explanation"] == job["failure"]["message"]
+
+
+def test_job_whose_process_is_killed_after_its_end_has_no_pod_that_goes_on(scene: Scene) -> None:
+    script = stored(status="successful", finished="2026-01-01T00:00:00Z")
+    result = scene.call(script + STEPS + KILLED)
+    assert result["job"]["status"] == "successful"
+    assert "pod-1" not in result["msg"]
+
+
+def test_job_whose_process_is_killed_is_told_without_the_store(scene: Scene) -> None:
+    result = scene.call(READ + STEPS + KILLED)
+    assert (result["job"]["id"], result["job"]["name"], result["job"]["pod_name"]) == (7, "site.yml", "")
+    assert (result["changed"], result["failed"]) == (True, True)
+    assert result["job"]["failure"]["retryable"] is False
 
 
 def test_last_words_of_a_job_process_are_kept(scene: Scene) -> None:
