@@ -109,7 +109,7 @@ class Check:
 
     @property
     def line(self) -> str:
-        """The check for the terminal; a hint is on a line of its own."""
+        """The check for the terminal; the hint of one that fails is on a line of its own."""
         if self.ok:
             mark = "ok"
         elif self.ok is None:
@@ -117,7 +117,7 @@ class Check:
         else:
             mark = "FAILED" if self.required else "missing, but optional"
         words = f"{self.check}: {mark}: {self.message}"
-        return f"{words}\n  {self.hint}" if self.hint and not self.ok else words
+        return f"{words}\n  {self.hint}" if self.hint and self.failed else words
 
     def as_result(self) -> dict[str, Any]:
         """As users see it."""

@@ -105,9 +105,7 @@ def test_an_optional_permission_fails_nothing() -> None:
         pytest.param(Check("tls", True, True, "It is.", "unused"), "tls: ok: It is.", id="ok"),
         pytest.param(Check("tls", False, True, "No.", "Do."), "tls: FAILED: No.\n  Do.", id="failed"),
         pytest.param(Check("tls", False, True, "No."), "tls: FAILED: No.", id="without a hint"),
-        pytest.param(
-            Check("e", False, False, "No.", "Do."), "e: missing, but optional: No.\n  Do.", id="opt"
-        ),
+        pytest.param(Check("e", False, False, "No.", "Do."), "e: missing, but optional: No.", id="opt"),
         pytest.param(Check("e", None, True, "Perhaps."), "e: unknown: Perhaps.", id="unknown"),
     ],
 )
