@@ -63,52 +63,65 @@ class JobDisplay:
         """
         self._terminal = terminal
         self._host = f"[{host}] " if host else ""
-        self._job = "jobpods"
+        self._jobs: dict[int, str] = {}
+        self._children: set[int] = set()
         self._output = output
 
     def show(self, message: dict[str, Any]) -> None:
         """Shows one message."""
         kind = message["type"]
         if kind == "job":
-            self._job = f"job {message['id']}"
-            self._step(message["name"])
+            self._note_job(message["id"], message["name"], bool(message["child"]))
         elif kind == "step":
             if message["verbosity"] <= self._terminal.verbosity:
-                self._step(message["text"])
+                self._step(message["job"], message["text"])
         elif kind == "warning":
             # Not `warning`, which ansible-core keeps back until the task has ended.
-            self._step(f"[WARNING] {message['text']}", constants.COLOR_WARN)
+            self._step(message["job"], f"[WARNING] {message['text']}", constants.COLOR_WARN)
         elif kind == "output" and self._output:
-            self._show_output(message["events"])
+            self._show_output(message["job"], message["events"])
+
+    def _note_job(self, job_id: int, name: str, child: bool) -> None:
+        """Shows a job of which more will be heard; one of several is called by its name, too, from now on."""
+        self._jobs[job_id] = f"job {job_id} ({name})" if child else f"job {job_id}"
+        if child:
+            self._children.add(job_id)
+        self._step(job_id, "started" if child else name)
 
     def closing(self, result: dict[str, Any]) -> None:
         """Shows how the job ended, in one line; Ansible itself shows failures."""
         job = result.get("job")
         if job and job["id"] is not None and not result["failed"]:
-            self._job = f"job {job['id']}"
+            self._jobs.setdefault(job["id"], f"job {job['id']}")
             told = f"Job {job['id']} ({job['name']}) "  # which the job's first line has told already
             self._step(
+                job["id"],
                 result["msg"].removeprefix(told),
                 constants.COLOR_CHANGED if result["changed"] else constants.COLOR_OK,
             )
 
-    def _step(self, text: str, color: str | None = None) -> None:
-        for line in text.splitlines():
-            self._terminal.display(
-                f"{self._host}{self._job}: {line}", color=color or constants.COLOR_HIGHLIGHT
-            )
+    def _mark(self, job_id: int | None) -> str:
+        """Whose line it is."""
+        job = "jobpods" if job_id is None else self._jobs.get(job_id, f"job {job_id}")
+        return f"{self._host}{job}"
 
-    def _show_output(self, events: Iterable[list[Any]]) -> None:
+    def _step(self, job_id: int | None, text: str, color: str | None = None) -> None:
+        mark = self._mark(job_id)
+        for line in text.splitlines():
+            self._terminal.display(f"{mark}: {line}", color=color or constants.COLOR_HIGHLIGHT)
+
+    def _show_output(self, job_id: int, events: Iterable[list[Any]]) -> None:
         """One call for all neighbouring lines of one colour: each is a message to Ansible's main process."""
         lines: list[str] = []
         current: str | None = None
+        # Where several run at once, each line says whose it is.
+        mark = f"{self._mark(job_id)} | " if self._host or job_id in self._children else ""
         for name, changed, text in events:
             color = event_color(name, changed)
             if color != current and lines:
                 self._terminal.display("\n".join(lines), color=current)
                 lines = []
             current = color
-            mark = f"{self._host}{self._job} | " if self._host else ""
             lines.extend(mark + line for line in text.split("\n"))
         if lines:
             self._terminal.display("\n".join(lines), color=current)

@@ -33,7 +33,7 @@ class NewJob:
         launch: what is run, where that is known already; sealed.
         connection: to the cluster, likewise.
         request: what was asked for, to launch it again; sealed, and kept with the job.
-        columns: others of its row: what it is from, which groups it may run in, and whose slice or node it is.
+        columns: others of its row: what it is from, which groups it may run in, whose slice or node it is.
     """
 
     uuid: str

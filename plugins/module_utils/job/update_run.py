@@ -13,15 +13,15 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch, Event, Summary
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch, Summary
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import OwnedRun, Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import Outcome
 
 Work = Callable[[Callable[[str], None], Progress], Awaitable[bool]]
-"""Does the work; it is given where to print lines, and whom to tell of its progress, and is cancelled where the
-job is. Returns whether it changed anything."""
+"""Does the work, and says whether it changed anything; it is given where to print lines, and whom to tell of
+its progress, and is cancelled where the job is."""
 
 
 def update_on_controller(work: Work, node: str) -> Start:

@@ -31,7 +31,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.group_con
     group_namespace,
     resolve_group_connection,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.jobs import open_store
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import Result, Verb
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher

@@ -6,40 +6,22 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
-import uuid
-from contextlib import asynccontextmanager
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import resolve_connection
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore, NewJob
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import store_options
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
-from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Event, stored_event
-from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import read_launch
-from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
-from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import build_payload
-from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import (
     FINAL,
     job_facts,
     job_result,
-    refusal,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import RunRequest
-from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import Result, Verb
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
 
 LOOK_INTERVAL = 0.5

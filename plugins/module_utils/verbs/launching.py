@@ -52,7 +52,8 @@ async def container_group_job(request: Request, feed: LauncherFeed, launcher: La
         job = await launch(jobs, definition, caller)
         for note in definition.notes:
             job.feed.step(note)
-        return await own_to_the_end(jobs, job, launcher, wait=bool(definition.options["wait"]))
+        await own_to_the_end(jobs, job, launcher, wait=bool(definition.options["wait"]))
+    return None
 
 
 def caller_of(request: Request) -> Caller:
@@ -94,7 +95,9 @@ async def launch(
         "job",
         name,
         {"definition": definition.to_stored(), "folder": str(caller.folder), "check": caller.check},
-        columns_of(definition, impact(hosts, int(options["forks"])), launch_type=launch_type, **(columns or {})),
+        columns_of(
+            definition, impact(hosts, int(options["forks"])), launch_type=launch_type, **(columns or {})
+        ),
         bool(options["wait"]),
     )
     count = slice_count(wanted, hosts or 0, prompted=not definition.job_template) if wanted > 1 else 1

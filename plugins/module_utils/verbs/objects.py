@@ -17,7 +17,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.obje
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.jobs import open_store
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import (
     OBJECT_ARGUMENTS,
 )
@@ -25,6 +24,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_ch
     check_values,
     read_given,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import Result, Verb
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher

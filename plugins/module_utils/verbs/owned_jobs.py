@@ -78,9 +78,8 @@ class OwnedJob:
     @property
     def trouble(self) -> Failure | None:
         """Why its row could not get its final status, where it could not."""
-        if self.task.done() and not self.task.cancelled() and self.task.exception() is not None:
-            return Failure.of(self.task.exception())
-        return self.owner.unfinished
+        error = self.task.exception() if self.task.done() and not self.task.cancelled() else None
+        return self.owner.unfinished if error is None else Failure.of(error)
 
 
 Prepare = Callable[[OwnedJob], Awaitable[Start]]

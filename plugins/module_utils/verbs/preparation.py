@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What comes before a playbook job runs: its project and inventory are brought up to date, and it gets a place."""
+"""What comes before a playbook job: its project and inventory are brought up to date, and it gets a place."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Preparation:
         return await inventory_hosts(source, self._reading(folder))
 
     async def _inventory(self, folder: str | None, part: Slice) -> InventorySource | None:
-        """A stored inventory as it is now, and of a slice its part of it; None where the option says it all."""
+        """A stored inventory as it is now, of a slice its part of it; None where the option says it all."""
         if not part.number:
             stored = self._definition.reference("inventory")
             return await self._source(folder) if stored is not None else None
@@ -169,4 +169,3 @@ def columns_of(definition: Definition, impact: int, **others: Any) -> dict[str, 
         "allow_simultaneous": definition.allow_simultaneous,
         **others,
     }
-

@@ -150,7 +150,9 @@ class Resolver:
 
     def vaults(self) -> tuple[VaultCredential, ...]:
         """The job's vault credentials."""
-        return read_credentials([self._credential(each) for each in self._definition.options["credentials"]]).vaults
+        return read_credentials(
+            [self._credential(each) for each in self._definition.options["credentials"]]
+        ).vaults
 
     def _credential(self, given: Any) -> Any:
         number = stored_id(given)

@@ -82,7 +82,9 @@ class Updates:
         project = await self._calls(self._store.objects.by_id, "project", project_id)
         if not plan.needed:
             source = await self._source(project, plan.branch)
-            return await find_revision(source, plan.revision, job.feed, output=lambda line: job.feed.step(line, 1))
+            return await find_revision(
+                source, plan.revision, job.feed, output=lambda line: job.feed.step(line, 1)
+            )
         found: list[ProjectRevision] = []
         update = await self.update_project(
             project, plan.branch, own=plan.own, launch_type="sync", found=found.append, child=True
@@ -126,9 +128,7 @@ class Updates:
             revision = await update_project(source, progress, output=output)
             found(revision)
             if own and source.scm_type != "manual":
-                await self._calls(
-                    self._store.projects.updated, project.id, revision.revision, project.values
-                )
+                await self._calls(self._store.projects.updated, project.id, revision.revision, project.values)
             changed = revision.revision != project.values.get("scm_revision")
             return changed
 
