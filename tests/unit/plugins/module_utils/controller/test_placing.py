@@ -168,7 +168,7 @@ def test_jobs_of_dead_owners_are_passed_over(queue: Queue) -> None:
 
 
 def test_two_at_once(queue: Queue, options: StoreOptions) -> None:
-    """The second one waits until the first has its place, though it would not have seen that one otherwise."""
+    """The second waits until the first has its place, though it would not have seen that otherwise."""
     group = queue.group("prod", max_concurrent_jobs=1)
     older, younger = queue.job(group), queue.job(group)
     queue.set(older, heartbeat=1.0)
@@ -190,7 +190,7 @@ def test_two_at_once(queue: Queue, options: StoreOptions) -> None:
         return placed
 
     assert queue.database.write(first) == Placed(group, "prod")
-    thread.join()
+    thread.join(60)
     assert [type(each) for each in found] == [Pending]
 
 
