@@ -36,23 +36,23 @@ async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
     patience = Patience(int(request.params["timeout"]) or None, request.limit)
     leaving = asyncio.create_task(launcher.gone())
     async with open_store(request) as opened:
+        record = await opened.calls(opened.store.get, job_id)
+        told = feed.job(job_id, record.name)
         shown, status, warned = 0, "", False
         while not leaving.done():
             record = await opened.calls(opened.store.get, job_id)
-            if not status:
-                feed.tell({"type": "job", "id": job_id, "name": record.name})
             if record.status != status and record.status not in FINAL:
-                feed.step(f"{record.status} in pod {record.pod_name}" if record.pod_name else record.status)
+                told.step(f"{record.status} in pod {record.pod_name}" if record.pod_name else record.status)
             status = record.status
             while not leaving.done() and (events := await opened.events_after(job_id, shown)):
                 shown = events[-1].counter
-                feed.output(events)
+                told.output(events)
                 await feed.flush()
             if record.status in FINAL:
                 break
             if not warned and (words := _owner_silent(record)):
                 warned = True
-                feed.warning(words)
+                told.warning(words)
             if patience.over:
                 result = await opened.calls(job_result, opened.store, job_id)
                 result.update(changed=False, failed=True)
@@ -72,7 +72,7 @@ async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -
     async with open_store(request) as opened:
         record = await opened.calls(opened.store.get, job_id)
         who = f"Job {job_id} ({record.name})"
-        feed.tell({"type": "job", "id": job_id, "name": record.name})
+        told = feed.job(job_id, record.name)
         if record.status in FINAL:
             result = await opened.calls(job_result, opened.store, job_id)
             result.update(changed=False, failed=bool(request.params["fail_if_not_running"]))
@@ -83,7 +83,7 @@ async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -
             result.update(changed=True, failed=False, msg=f"{who} is {record.status}, and would be canceled.")
             return result
         await opened.calls(opened.store.request_cancel, job_id)
-        feed.step("cancel requested")
+        told.step("cancel requested")
         while record.status not in FINAL and not patience.over:
             await asyncio.sleep(LOOK_INTERVAL / 2)
             record = await opened.calls(opened.store.get, job_id)
