@@ -192,11 +192,14 @@ def content_of(flat: Flat) -> Content:
     for name, group in flat.groups.items():
         if name != ALL:
             whole = {
-                "hosts": dict.fromkeys(group.hosts, {}),
+                # Ansible itself finds out who is in no group.
+                "hosts": dict.fromkeys(group.hosts if name != UNGROUPED else (), {}),
                 "children": dict.fromkeys(group.children, {}),
                 "vars": group.variables,
             }
             content[name] = {key: value for key, value in whole.items() if value}
+    if not content.get(UNGROUPED):
+        content.pop(UNGROUPED, None)
     return content
 
 

@@ -32,10 +32,6 @@ def listing(*, priority: int = 1, own: dict[str, Any] | None = None, **variables
     return {"_meta": {"hostvars": {"h": own} if own else {}}, **groups}
 
 
-def effective(value: Any) -> dict[str, Any]:
-    return {"_meta": {"hostvars": {"h": {"x": value, "fact": "of a cache"}}}}
-
-
 @pytest.mark.parametrize(
     ("exported", "expected"),
     [
@@ -52,30 +48,29 @@ def test_when_groups_differ(exported: dict[str, Any], expected: bool) -> None:
     assert is_settled(exported) is expected
 
 
+def effective(**variables: Any) -> dict[str, Any]:
+    return {"_meta": {"hostvars": {"h": variables}}}
+
+
 @pytest.mark.parametrize(
-    ("exported", "value", "own"),
+    ("wanted", "got", "own"),
     [
-        pytest.param(listing(all=1, site=2), 2, {}, id="below all"),
-        pytest.param(listing(db=1, web=2), 2, {}, id="the deeper group"),
-        pytest.param(listing(db=1, site=2), 2, {}, id="the later name"),
-        pytest.param(listing(db=1, site=2, priority=5), 1, {}, id="the higher priority"),
-        pytest.param(listing(all=1, web=2), 1, {"x": 1}, id="against the ranks"),
-        pytest.param(listing(all=1, web=2), 3, {"x": 3}, id="from a vars plugin"),
-        pytest.param(listing(all=1, web=2, own={"x": 4}), 4, {"x": 4}, id="its own"),
+        pytest.param({"x": 1}, {"x": 1}, {}, id="the same"),
+        pytest.param({"x": 1}, {"x": 2}, {"x": 1}, id="another value"),
+        pytest.param({"x": 1}, {}, {"x": 1}, id="no value"),
+        pytest.param({"x": None}, {}, {"x": None}, id="null"),
+        pytest.param({}, {"x": 1}, {}, id="no value wanted"),
     ],
 )
 def test_a_host_gets_what_its_groups_would_not_give(
-    exported: dict[str, Any], value: Any, own: dict[str, Any]
+    wanted: dict[str, Any], got: dict[str, Any], own: dict[str, Any]
 ) -> None:
-    found = settled(exported, effective(value))
-    assert found.get("_meta", {}).get("hostvars", {}).get("h", {}) == own
+    exported = listing(all=1, web=2, own={"y": 0})
+    found = settled(exported, effective(**wanted), effective(**got))
+    assert found["_meta"]["hostvars"]["h"] == {"y": 0, **own}
     assert found["web"] == exported["web"]
-
-
-def test_facts_of_a_cache_are_left_out() -> None:
-    assert "fact" not in str(settled(listing(all=1, web=2), effective(1)))
 
 
 def test_a_host_that_came_meanwhile_is_left_out() -> None:
     later = {"_meta": {"hostvars": {"new": {"x": 1}}}}
-    assert settled(listing(all=1, web=2), later)["web"] == {"hosts": ["h"], "vars": {"x": 2}}
+    assert settled(listing(all=1, web=2), later, {})["web"] == {"hosts": ["h"], "vars": {"x": 2}}
