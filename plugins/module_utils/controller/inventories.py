@@ -66,12 +66,15 @@ class InventoryStore:
         """What the sources of an inventory bring, in the order in which it is merged into it."""
         return [source.content for source in self.sources(inventory_id) if source.content is not None]
 
-    def save_update(self, source_id: int, found: Listing) -> None:
+    def save_update(self, source_id: int, found: Listing) -> bool:
         """Keeps what an update has found, together with what the source's options want to be kept.
 
         Args:
             source_id: the source's.
             found: what it listed.
+
+        Returns:
+            Whether the source brings anything else than before.
 
         Raises:
             Failure: `InvalidConfiguration`, where the source is no more.
@@ -96,7 +99,7 @@ class InventoryStore:
             # Sealing a large inventory takes a while, so it is done outside of the transaction.
             sealed, before = self._box.seal(content), row.last_updated
             if self._database.write(lambda connection: _replace(connection, source_id, before, sealed)):  # noqa: B023
-                return
+                return bool(content != known)
 
     def _known(self, row: Row[tuple[object, ...]], now: float) -> KnownSource:
         columns = row._mapping

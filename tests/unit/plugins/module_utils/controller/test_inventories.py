@@ -86,6 +86,13 @@ def test_an_update_keeps_what_the_options_say(
     assert content.listing["_meta"]["hostvars"]["b"] == variables
 
 
+def test_an_update_tells_whether_anything_is_new(store: JobStore) -> None:
+    _, source = new_source(store)
+    updates = [listing("a"), listing("a"), listing("a", x=1), listing("a", x=1), listing()]
+    changed = [store.inventories.save_update(source, found) for found in updates]
+    assert changed == [True, False, True, False, False]  # without overwrite, the host that is gone stays
+
+
 def test_contents_are_sealed(store: JobStore, options: StoreOptions) -> None:
     _, source = new_source(store)
     store.inventories.save_update(source, listing("a", known="in a variable"))
