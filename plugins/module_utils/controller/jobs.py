@@ -15,6 +15,9 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database, clock
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.inventories import (
+    InventoryStore,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import ObjectStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import (
@@ -94,6 +97,11 @@ class JobStore:
     def objects(self) -> ObjectStore:
         """The objects in the same database."""
         return ObjectStore(self._database, self._box)
+
+    @property
+    def inventories(self) -> InventoryStore:
+        """What inventory sources bring, in the same database."""
+        return InventoryStore(self._database, self._box)
 
     # -- a job's life --
 

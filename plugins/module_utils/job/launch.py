@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.inventory_content import (
+    checked_content,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials import (
     Credentials,
@@ -336,27 +339,7 @@ def _hosts(text: str) -> list[str]:
 
 
 def _inventory_mapping(given: Mapping[Any, Any]) -> dict[str, Any]:
-    """Checks the outer shape of a YAML inventory: groups, each with hosts, vars and children."""
-    content: dict[str, Any] = {}
-    for name, group in given.items():
-        where = f"inventory.{name}"
-        if group is not None and not isinstance(group, Mapping):
-            raise Failure(
-                "InventoryInvalid",
-                f"{where} must be a group, a mapping of hosts, vars and children,"
-                f" but it is a {type(group).__name__}.",
-            )
-        for key, value in (group or {}).items():
-            if key not in ("hosts", "vars", "children"):
-                raise Failure(
-                    "InventoryInvalid", f"{where} has {key!r}; a group has hosts, vars and children."
-                )
-            if value is not None and not isinstance(value, Mapping):
-                raise Failure(
-                    "InventoryInvalid",
-                    f"{where}.{key} must be a mapping, but it is a {type(value).__name__}.",
-                )
-        content[str(name)] = dict(group or {})
+    content = checked_content(given, "inventory")
     if not content:
         raise Failure(
             "InventoryInvalid", "inventory is an empty mapping; give at least one group with hosts."
