@@ -28,6 +28,7 @@ FOLDER_VARIABLE = "JOBPODS_FOLDER"
 and where relative paths start."""
 LIBRARIES = {
     "aiohttp": "aiohttp >= 3.9",
+    "alembic": "alembic >= 1.13",
     "cryptography": "cryptography >= 41",
     "kubernetes": "kubernetes >= 28",
     "sqlalchemy": "SQLAlchemy >= 2.0",

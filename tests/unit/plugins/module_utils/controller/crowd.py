@@ -1,12 +1,16 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many processes that do the same at once: `crowd.py ACTION COUNT DATA_DIR` prints what each got."""
+"""Many processes that do the same at once: `crowd.py ACTION COUNT DATA_DIR` prints what each got.
+
+`JOBPODS_DATABASE_URL` names the database.
+"""
 
 from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import sys
 from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
@@ -78,7 +82,7 @@ def _take_part(
 def main(action: str, count: int, folder: Path) -> list[Any]:
     """What each of the processes got."""
     fork = multiprocessing.get_context("fork")  # so that they start together, not as fast as they can import
-    options = store_options({"data_dir": str(folder)}, {}, folder)
+    options = store_options({"data_dir": str(folder)}, os.environ, folder)
     start, results = fork.Barrier(count), fork.SimpleQueue()
     part = (action, options, start, results)
     crowd = [fork.Process(target=_take_part, args=part) for _member in range(count)]

@@ -20,6 +20,7 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cont
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
     event_batch,
     new_job,
+    on_new_databases,
 )
 
 COUNT = 20
@@ -29,7 +30,11 @@ def together(action: str, options: StoreOptions) -> list[Any]:
     """What each of `COUNT` processes got; they are not forked from pytest, which may have threads."""
     done = subprocess.run(
         [sys.executable, crowd.__file__, action, str(COUNT), str(options.data_dir)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "JOBPODS_DATABASE_URL": options.database_url,
+        },
         capture_output=True,
         text=True,
         timeout=2 * crowd.DEADLINE,
@@ -48,6 +53,7 @@ def test_one_key(options: StoreOptions) -> None:
     assert stat.S_IMODE(options.secret_key_file.stat().st_mode) == 0o600
 
 
+@on_new_databases
 @pytest.mark.parametrize("there", [False, True], ids=["no store yet", "store is there"])
 def test_jobs_in_one_database(options: StoreOptions, there: bool) -> None:
     if there:
