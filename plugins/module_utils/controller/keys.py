@@ -48,12 +48,6 @@ def stored_fingerprint(connection: Connection) -> str | None:
     return connection.execute(select(settings.c.value).where(settings.c.name == SETTING)).scalar()
 
 
-def lock_key(connection: Connection) -> None:
-    """Waits until nobody stores secrets, and keeps all others from it until the end of the transaction."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(CHANGING)))
-
-
 def replace_fingerprint(connection: Connection, fingerprint: str) -> None:
     """Says that another key counts now; the caller has the lock."""
     connection.execute(update(settings).where(settings.c.name == SETTING).values(value=fingerprint))

@@ -40,6 +40,7 @@ async def save_object(
         given=read_given(kind, params, Path(request.folder)),
         new_name=params.get("new_name"),
         copy_from=params.get("copy_from"),
+        organization=None if "organization" in KINDS[kind].options else params.get("organization"),
     )
     async with open_store(request) as opened:
         objects = opened.store.objects

@@ -97,6 +97,15 @@ def done(options: StoreOptions, *statements: Executable) -> None:
             connection.execute(statement)
 
 
+def everything(options: StoreOptions) -> dict[str, list[str]]:
+    """All that is stored, as text, by the names of the tables."""
+    with connected(options) as connection:
+        return {
+            table.name: sorted(repr(row) for row in connection.execute(select(table)))
+            for table in metadata.sorted_tables
+        }
+
+
 class Emptied:
     """A database on the server whose tables are made once: to empty them is quicker than to make them."""
 

@@ -13,16 +13,19 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore, LeaseLost
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import Wanted
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import (
     StoreOptions,
     store_options,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import read_key
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
     event_batch,
     new_job,
@@ -69,7 +72,61 @@ def claim(options: StoreOptions) -> tuple[int, int]:
     return lease, counted
 
 
-ACTIONS: dict[str, Callable[[StoreOptions], Any]] = {"key": make_key, "job": run_job, "claim": claim}
+def definitions() -> list[tuple[str, Wanted]]:
+    """Objects that need each other, in their order."""
+    own = {"organization": "o"}
+    return [
+        ("organization", Wanted("o")),
+        (
+            "credential",
+            Wanted("c", {**own, "credential_type": "machine", "inputs": {"password": "hunter2"}}),
+        ),
+        ("execution_environment", Wanted("ee", {**own, "image": "quay.io/ee"})),
+        ("container_group", Wanted("g", {"execution_environment": "ee", "max_forks": 5})),
+        ("container_group", Wanted("h", copy_from="g")),
+        ("organization", Wanted("o", {"instance_groups": ["g", "h"], "default_environment": "ee"})),
+        ("project", Wanted("p", {**own, "local_path": "/srv/p"})),
+        ("inventory", Wanted("i", {**own, "instance_groups": ["h", "g"]})),
+        ("inventory_source", Wanted("s", {"inventory": "i", "source_project": "p"})),
+        (
+            "job_template",
+            Wanted("t", {**own, "project": "p", "inventory": "i", "credentials": ["c"], "forks": 3}),
+        ),
+        ("job_template", Wanted("u", {**own, "description": "renamed"}, new_name="v", copy_from="t")),
+        ("workflow_job_template", Wanted("w", {**own, "inventory": "i"})),
+    ]
+
+
+def define(options: StoreOptions) -> list[tuple[int | None, bool, bool]]:
+    """Defines all objects; of each its id, and whether this process made or changed it."""
+    store = JobStore.open(options)
+    changes = [store.objects.save(kind, wanted) for kind, wanted in definitions()]
+    store.close()
+    return [(change.id, not change.before, change.changed) for change in changes]
+
+
+def define_and_remove(options: StoreOptions) -> list[str]:
+    """Defines all objects and removes them again, some times, as others do; what it was told of them."""
+    store, told = JobStore.open(options), set()
+    for _turn in range(3):
+        forwards = [partial(store.objects.save, kind, wanted) for kind, wanted in definitions()]
+        backwards = [partial(store.objects.delete, kind, wanted) for kind, wanted in definitions()[::-1]]
+        for call in (*forwards, *backwards):
+            try:
+                call()
+            except Failure as failure:
+                told.add(failure.message)
+    store.close()
+    return sorted(told)
+
+
+ACTIONS: dict[str, Callable[[StoreOptions], Any]] = {
+    "key": make_key,
+    "job": run_job,
+    "claim": claim,
+    "define": define,
+    "define and remove": define_and_remove,
+}
 
 
 def _take_part(

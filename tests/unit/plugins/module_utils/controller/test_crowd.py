@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Twenty processes at once: one database, one key, and nothing lost."""
+"""Many processes at once: one database, one key, and nothing lost or doubled."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_tables import CONTROLPLANE
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import Wanted
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import read_key
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller import crowd
@@ -24,12 +27,13 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cont
 )
 
 COUNT = 20
+TEN = 10
 
 
-def together(action: str, options: StoreOptions) -> list[Any]:
-    """What each of `COUNT` processes got; they are not forked from pytest, which may have threads."""
+def together(action: str, options: StoreOptions, count: int = COUNT) -> list[Any]:
+    """What each of `count` processes got; they are not forked from pytest, which may have threads."""
     done = subprocess.run(
-        [sys.executable, crowd.__file__, action, str(COUNT), str(options.data_dir)],
+        [sys.executable, crowd.__file__, action, str(count), str(options.data_dir)],
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path),
@@ -42,7 +46,7 @@ def together(action: str, options: StoreOptions) -> list[Any]:
     )
     assert done.returncode == 0, done.stderr
     found: list[Any] = json.loads(done.stdout)
-    assert len(found) == COUNT
+    assert len(found) == count
     return found
 
 
@@ -81,4 +85,47 @@ def test_one_owner_at_a_time(options: StoreOptions) -> None:
         "each event was written by one owner"
     )
     assert [event["counter"] for event in store.events(job.id)] == list(range(1, job.event_count + 1))
+    store.close()
+
+
+@on_new_databases
+@pytest.mark.parametrize("there", [False, True], ids=["no store yet", "store is there"])
+def test_same_objects(options: StoreOptions, there: bool) -> None:
+    if there:
+        JobStore.open(options).close()
+    defined = together("define", options, TEN)
+    for number, (kind, wanted) in enumerate(crowd.definitions()):
+        ids = {each[number][0] for each in defined}
+        assert len(ids) == 1, f"one {kind} {wanted.name}"
+        made = [each[number][1] for each in defined].count(True)
+        changed = [each[number][2] for each in defined].count(True)
+        again = (kind, wanted.name) == ("organization", "o") and number > 0
+        assert (made, changed) == ((0, 1) if again else (1, 1)), f"{kind} {wanted.name}"
+    store = JobStore.open(options)
+    for kind, wanted in crowd.definitions():
+        assert not store.objects.save(kind, wanted).changed
+    for kind in KINDS:
+        names = [each["name"] for each in store.objects.list(kind)]
+        assert len(names) == len(set(names))
+    (organization,) = store.objects.list("organization")
+    assert organization["instance_groups"] == ["g", "h"]
+    copied = store.objects.get("container_group", "h", "name").values
+    assert copied == store.objects.get("container_group", "g", "name").values
+    store.close()
+
+
+def test_same_objects_that_others_remove(options: StoreOptions) -> None:
+    for told in together("define and remove", options, TEN):
+        for message in told:
+            assert any(words in message for words in ("in use by", "there is no", "was deleted")), message
+    store = JobStore.open(options)
+    for kind, wanted in crowd.definitions():
+        store.objects.save(kind, wanted)
+    store.objects.save("organization", Wanted("o", {"instance_groups": [], "default_environment": ""}))
+    for kind, wanted in crowd.definitions()[::-1]:
+        if kind != "organization":
+            assert store.objects.delete(kind, wanted).changed, wanted
+    store.objects.delete("organization", Wanted("o"))
+    assert [kind for kind in KINDS if store.objects.list(kind)] == ["container_group"]
+    assert [each["name"] for each in store.objects.list("container_group")] == [CONTROLPLANE]
     store.close()
