@@ -58,7 +58,7 @@ demo: $(demo_needs) $(venv)/.requirements $(collection) ## run a playbook in a p
 		-e 'demo_kubeconfig=$(demo_kubeconfig)' -e 'demo_image=$(IMAGE)' -e 'demo_host_image=$(HOST_IMAGE)'
 
 .PHONY: test
-test: image $(venv)/.requirements-dev $(collection) ## run the unit tests and the tests on the cluster
+test: test-packages image $(venv)/.requirements-dev $(collection) ## run the unit tests and the tests on the cluster
 	@$(in_venv) JOBPODS_TEST_KUBECONFIG=$(local)/cluster/kubeconfig JOBPODS_TEST_CLUSTER=$(local)/cluster \
 		python -m pytest $(TESTS)
 
@@ -87,6 +87,10 @@ clean: cluster-down ## remove the local cluster and everything else that was mad
 .PHONY: packages
 packages:
 	@$(cluster) packages git mmdebstrap openssh-client python3-venv
+
+.PHONY: test-packages
+test-packages: packages
+	@$(cluster) packages postgresql
 
 $(venv)/.requirements: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; PYTHON=... names one")'

@@ -46,6 +46,8 @@ attributes:
 options:
   organization:
     description:
-      - Name or id of the organization that the object belongs to. Names need only be unique within one.
+      - Name or id of the organization that the object belongs to. Names need only be unique within one, so
+        that with another organization, or with none (V("")), another object is meant.
+      - Without this option, an object is found by its name alone, where only one has it.
     type: str
 """

@@ -15,9 +15,11 @@ description:
 extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.named_object
-  - jobpods.controller.named_object.organization
   - jobpods.controller.store
 options:
+  organization:
+    description: Name or id of the organization that it belongs to; its name is unique among all of them.
+    type: str
   image:
     description: Reference of the image. It is needed where the execution environment isn't there yet.
     type: str

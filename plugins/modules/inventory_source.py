@@ -15,9 +15,13 @@ description:
 extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.named_object
-  - jobpods.controller.named_object.organization
   - jobpods.controller.store
 options:
+  organization:
+    description:
+      - Name or id of the organization in which O(inventory), and what else the options name, are looked for
+        first. Without it, it is the inventory's own.
+    type: str
   inventory:
     description: Name or id of the inventory that the source belongs to. It can't be changed.
     type: str

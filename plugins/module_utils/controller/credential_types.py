@@ -148,9 +148,11 @@ def read_inputs(kind: CredentialType, given: Mapping[str, Any], where: str) -> d
 
 
 def shown_inputs(type_name: str, inputs: Mapping[str, Any], hidden: str) -> dict[str, Any]:
-    """Inputs as they may be shown: `hidden` stands for each secret one."""
-    rules = TYPES[type_name].inputs
-    return {name: hidden if rules[name].secret else value for name, value in inputs.items()}
+    """Inputs as they may be shown: `hidden` stands for each that is secret, or that nobody knows."""
+    known = TYPES[type_name].inputs if type_name in TYPES else {}
+    return {
+        name: value if name in known and not known[name].secret else hidden for name, value in inputs.items()
+    }
 
 
 def _read_value(rule: Input, value: Any, where: str) -> str | bool:

@@ -5,34 +5,33 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import random
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.engines import connect
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.migrate import (
     LATEST,
     migrate,
     version,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import SecretBox
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from sqlalchemy import URL, Connection, Engine, create_engine, event, extract, func, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy import Connection, Engine, extract, func, select
+from sqlalchemy.exc import DBAPIError
 
-BUSY_TIMEOUT = 30.0
-"""Seconds that a transaction waits for the lock of another."""
 RETRY_LIMIT = 30.0
 RETRY_PAUSE = 0.05
-NETWORK_FILE_SYSTEMS = frozenset(
-    ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "ceph", "glusterfs", "fuse.glusterfs")
-)
-"""On which SQLite's WAL does not work: it needs shared memory (SQLite: Write-Ahead Logging)."""
+LONGEST_PAUSE = 1.0
+CONFLICTS = 5
+"""How often a transaction is done again because another one has made, or taken away, what it counted on."""
+CONFLICTING = frozenset(("23505", "23503", "23001"))  # unique, foreign key, RESTRICT
+PASSING = frozenset(("40001", "40P01", "55P03"))  # serialization, deadlock, lock_timeout
+BUSY_SERVER = frozenset(("53300", "57P03"))  # too many connections, starting up or shutting down
+"""SQLSTATEs (PostgreSQL: Error Codes)."""
 
 T = TypeVar("T")
 
@@ -51,20 +50,37 @@ class Database:
             Failure: `InvalidConfiguration`, where that can't be done; it never shows the URL, which may hold
                 a password.
         """
-        self.warnings: list[str] = []
         self._options = options
-        self._engine = self._connect(options)
-        self._writer = self._engine.execution_options(writes=True)
+        self._opened = False
+        self._box: SecretBox | None = None
+        engine, self.warnings = connect(options)
+        # What a transaction reads is of one moment, on PostgreSQL as well as on SQLite.
+        server = engine.dialect.name == "postgresql"
+        reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if server else {}
+        writing = {"isolation_level": "READ COMMITTED"} if server else {}
+        self._reader = engine.execution_options(**reading)
+        self._writer = engine.execution_options(writes=True, **writing)
         try:
             if self.read(version) != LATEST:
                 self.write(migrate)
         except Failure:
             self.close()
             raise
+        self._opened = True
 
     def close(self) -> None:
         """Closes it."""
-        self._engine.dispose()
+        self._writer.dispose()
+
+    def tie(self, box: SecretBox, check: Callable[[Connection], None]) -> None:
+        """Has a look at each transaction that may write what a box has sealed, before it is committed.
+
+        Args:
+            box: it knows whether it was used.
+            check: raises where the box's key does not count any more, which rolls the transaction back.
+        """
+        self._box = box
+        self._check = check
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Runs `work` in a transaction that reads, again where another one was in its way.
@@ -72,46 +88,69 @@ class Database:
         Raises:
             Failure: `InvalidConfiguration`, where the database refuses for longer than `RETRY_LIMIT`.
         """
-        return self._run(self._engine, work)
+        return self._run(self._reader, work)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Runs `work` in a transaction that writes, again where another one was in its way.
 
+        On PostgreSQL others may write at the same time: a row that it reads in order to change it has to be
+        locked (`with_for_update`). Where another one makes what it makes, or deletes what it refers to, it is
+        done again, and sees that.
+
         Raises:
             Failure: `InvalidConfiguration`, where the database refuses for longer than `RETRY_LIMIT`.
         """
-        return self._run(self._writer, work)
+
+        def checked(connection: Connection) -> T:
+            result = work(connection)
+            if self._box is not None and self._box.used:
+                self._check(connection)
+            return result
+
+        written = self._run(self._writer, checked)
+        if self._box is not None:
+            self._box.used = False
+        return written
 
     def _run(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         deadline = time.monotonic() + RETRY_LIMIT
+        conflicts = tries = 0
         while True:
+            begun = done = False
             try:
                 with engine.begin() as connection:
-                    return work(connection)
-            except OperationalError as exc:
-                if not _locked(exc) or time.monotonic() > deadline:
-                    raise self.failure(exc) from exc
+                    begun = True
+                    result = work(connection)
+                    done = True
+                return result
             except DBAPIError as exc:
-                raise self.failure(exc) from exc
-            time.sleep(RETRY_PAUSE * (0.5 + random.random()))  # noqa: S311 - so that writers don't keep in step
+                lost = exc.connection_invalidated or (not begun and _of_server(exc))
+                if lost and done and engine is self._writer:
+                    raise self._unsure(exc) from exc
+                conflict = _sqlstate(exc) in CONFLICTING
+                conflicts += conflict
+                again = _locked(exc) or (lost and self._opened) or (conflict and conflicts <= CONFLICTS)
+                if not again or time.monotonic() > deadline:
+                    raise self.failure(exc) from exc
+            pause = min(RETRY_PAUSE * 2 ** min(tries, 10), LONGEST_PAUSE) if lost else RETRY_PAUSE
+            time.sleep(pause * (0.5 + random.random()))  # noqa: S311 - so that writers don't keep in step
+            tries += 1
 
     def failure(self, error: DBAPIError) -> Failure:
         """What a database's error means for the user."""
-        where = self._options.database_file or "given in database_url"
-        return Failure("InvalidConfiguration", f"The database {where} can't be used: {error.orig}.")
+        return Failure("InvalidConfiguration", f"The database {self._where} can't be used: {_words(error)}.")
 
-    def _connect(self, options: StoreOptions) -> Engine:
-        file = options.database_file
-        if file is None:
-            return _server_engine(options.database_url)
-        _make_private(file, options.database_option)
-        kind = file_system(file)
-        if kind in NETWORK_FILE_SYSTEMS:
-            self.warnings.append(
-                f"The database {file} is on a network file system ({kind}), where SQLite is slow and only as"
-                " safe as its locks; use a local disk, or PostgreSQL for several controllers."
-            )
-        return _sqlite_engine(file, wal=kind not in NETWORK_FILE_SYSTEMS)
+    def _unsure(self, error: DBAPIError) -> Failure:
+        return Failure(
+            "InvalidConfiguration",
+            f"The database {self._where} went away before it could tell whether it has written something:"
+            f" {_words(error)}.",
+            hint="Look whether it was done, and do it again if not.",
+        )
+
+    @property
+    def _where(self) -> str:
+        return str(self._options.database_file or "given in database_url")
 
 
 def clock(connection: Connection) -> float:
@@ -121,82 +160,33 @@ def clock(connection: Connection) -> float:
     return time.time()  # SQLite's users are on one machine
 
 
-def _server_engine(url: str) -> Engine:
-    try:
-        engine = create_engine(url, pool_size=1, pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError, ValueError):  # ValueError: a port that is no number
-        raise Failure(
-            "InvalidConfiguration", "database_url is not a URL of a database that SQLAlchemy knows."
-        ) from None  # its words may hold the password
-    except ModuleNotFoundError as exc:
-        raise Failure("InvalidConfiguration", f"database_url needs the Python library {exc.name}.") from exc
-    if engine.dialect.is_async:
-        raise Failure(
-            "InvalidConfiguration", f"database_url names the asynchronous driver {engine.dialect.driver}."
-        )
-    return engine
+def one_at_a_time(connection: Connection, number: int) -> None:
+    """Waits until no other transaction has this lock of PostgreSQL's, and keeps it until the end of this one.
+
+    SQLite has one writer at a time anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(number)))
 
 
-def _sqlite_engine(file: Path, *, wal: bool) -> Engine:
-    url = URL.create("sqlite", database=str(file))
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT, "check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:
-        connection.isolation_level = (
-            None  # transactions begin below, not where the driver thinks that they should
-        )
-        connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'DELETE'}")
-        connection.execute("PRAGMA synchronous=NORMAL" if wal else "PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A transaction that reads first and writes then would fail at once where another one writes between.
-        connection.exec_driver_sql(
-            "BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN"
-        )
-
-    return engine
+def _sqlstate(error: DBAPIError) -> str:
+    """PostgreSQL's code of an error; empty for SQLite, and where the server did not answer."""
+    return str(getattr(error.orig, "sqlstate", None) or "")
 
 
-def _make_private(file: Path, option: str) -> None:
-    """Makes the folder and the file, readable by their owner only; SQLite's other files get the same mode."""
-    folder = file.parent
-    try:
-        if not folder.exists():
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as exc:
-        raise Failure(
-            "InvalidConfiguration", f"{option}: the folder {folder} can't be made: {exc.strerror}."
-        ) from exc
-    try:
-        with suppress(FileExistsError):
-            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        # Only asked, not tried: closing a file drops the locks that SQLite may hold on it in this process.
-        if not os.access(file, os.R_OK | os.W_OK, effective_ids=True):
-            raise PermissionError(errno.EACCES, "no permission to read and write it")
-    except OSError as exc:
-        raise Failure(
-            "InvalidConfiguration", f"{option}: the database {file} can't be made or opened: {exc.strerror}."
-        ) from exc
+def _of_server(error: DBAPIError) -> bool:
+    return not isinstance(error.orig, sqlite3.Error)
 
 
-def file_system(path: Path) -> str:
-    """Type of the file system that a path lies on, as in /proc/mounts; "" where that can't be known."""
-    best, kind = "", ""
-    with suppress(OSError):
-        whole = str(path.resolve())
-        for line in Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines():
-            mount, this = line.split()[1:3]
-            mount = mount.replace("\\040", " ")
-            if len(mount) >= len(best) and (whole + "/").startswith(mount.rstrip("/") + "/"):
-                best, kind = mount, this
-    return kind
-
-
-def _locked(error: OperationalError) -> bool:
+def _locked(error: DBAPIError) -> bool:
+    """Whether another transaction, or too many of them, were in the way."""
     original = error.orig
     if isinstance(original, sqlite3.OperationalError):
         return "locked" in str(original) or "busy" in str(original)
-    return False
+    return _sqlstate(error) in PASSING | BUSY_SERVER
+
+
+def _words(error: DBAPIError) -> str:
+    """A database's own words, without the values that PostgreSQL adds as details."""
+    told = getattr(getattr(error.orig, "diag", None), "message_primary", None) or str(error.orig)
+    return " ".join(str(told).split()).rstrip(".")

@@ -18,6 +18,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.data
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.inventories import (
     InventoryStore,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.keys import open_box
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import ObjectStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import (
@@ -26,20 +27,35 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
     place,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import (
+    ACTIVE,
     FINAL,
     EventBatch,
     JobRecord,
     LeaseLost,
     NewJob,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import SecretBox, read_key
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import (
-    events,
-    jobs,
-    settings,
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import SecretBox
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.storable import (
+    MAX_ID,
+    is_id,
+    storable_json,
+    storable_text,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import events, jobs
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, update
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    String,
+    func,
+    insert,
+    select,
+    update,
+)
 
 __all__ = ["FINAL", "EventBatch", "JobRecord", "JobStore", "LeaseLost", "NewJob"]
 
@@ -69,16 +85,7 @@ class JobStore:
         """
         database = Database(options)
         try:
-            known = database.read(_fingerprint)
-            box = read_key(options.secret_key_file, create=known is None)
-            if known is None:
-                known = database.write(lambda connection: _keep_fingerprint(connection, box.fingerprint))
-            if known != box.fingerprint:
-                raise Failure(
-                    "InvalidConfiguration",
-                    f"The key in secret_key_file {options.secret_key_file} is not the one that this store's"
-                    " secrets are sealed with; restore the right file.",
-                )
+            box = open_box(database, options)
         except Failure:
             database.close()
             raise
@@ -110,7 +117,7 @@ class JobStore:
         row: dict[str, Any] = {
             "uuid": job.uuid,
             "type": job.type,
-            "name": job.name[:512],
+            "name": job.name,
             "status": "pending",
             "wait": job.wait,
             "container_group": job.container_group,
@@ -163,8 +170,8 @@ class JobStore:
         def work(connection: Connection) -> int:
             claimed = connection.execute(
                 update(jobs)
-                .where(jobs.c.id == job_id, jobs.c.status.not_in(FINAL))
-                .values(lease=jobs.c.lease + 1, owner=owner, heartbeat=clock(connection))
+                .where(jobs.c.id == job_id, jobs.c.status.in_(ACTIVE))
+                .values(lease=jobs.c.lease + 1, heartbeat=clock(connection), **_storable({"owner": owner}))
             ).rowcount
             if claimed != 1:
                 raise LeaseLost(f"job {job_id} has ended")
@@ -243,8 +250,10 @@ class JobStore:
         Raises:
             Failure: `InvalidConfiguration`, where there is none of this id.
         """
-        statement = update(jobs).where(jobs.c.id == job_id, jobs.c.status.not_in(FINAL))
-        self._database.write(lambda connection: connection.execute(statement.values(cancel_requested=True)))
+        statement = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(ACTIVE))
+        if is_id(job_id):
+            cancel = statement.values(cancel_requested=True)
+            self._database.write(lambda connection: connection.execute(cancel))
         return self.get(job_id)
 
     # -- events --
@@ -317,7 +326,8 @@ class JobStore:
         Raises:
             Failure: `InvalidConfiguration`, where there is none of this id.
         """
-        found = self._records(select(*_COLUMNS).where(jobs.c.id == job_id))
+        statement = select(*_COLUMNS).where(jobs.c.id == job_id)
+        found = self._records(statement) if is_id(job_id) else ()
         if not found:
             raise Failure("InvalidConfiguration", f"job_id: there is no job {job_id} in this store.")
         return found[0]
@@ -359,18 +369,23 @@ class JobStore:
             status: only those with this one.
             limit: at most so many.
             columns: only those whose columns have these values.
+
+        Raises:
+            Failure: `InvalidConfiguration`, where `limit` is below 0.
         """
+        if limit is not None and limit < 0:
+            raise Failure("InvalidConfiguration", f"limit is {limit}; it must be 0 or more.")
         statement = select(*_COLUMNS).order_by(jobs.c.id.desc())
         if status is not None:
             statement = statement.where(jobs.c.status == status)
         for name, value in columns.items():
             statement = statement.where(jobs.c[name] == value)
-        return self._records(statement.limit(limit))
+        return self._records(statement.limit(None if limit is None else min(limit, MAX_ID)))
 
     def stale(self, seconds: float) -> Sequence[JobRecord]:
         """Jobs that have not ended and whose owner has not been heard of for so long, the oldest first."""
         heard = func.coalesce(jobs.c.heartbeat, jobs.c.created)
-        statement = select(*_COLUMNS).where(jobs.c.status.not_in(FINAL)).order_by(jobs.c.id)
+        statement = select(*_COLUMNS).where(jobs.c.status.in_(ACTIVE)).order_by(jobs.c.id)
         return self._records(statement, older=heard, seconds=seconds)
 
     def undeleted_pods(self, older_than: float) -> Sequence[JobRecord]:
@@ -401,21 +416,9 @@ class JobStore:
         return value
 
 
-def _fingerprint(connection: Connection) -> str | None:
-    return connection.execute(select(settings.c.value).where(settings.c.name == "key")).scalar()
-
-
-def _keep_fingerprint(connection: Connection, fingerprint: str) -> str:
-    """Ties the store to a key, unless it is tied to one; returns the fingerprint of the one that counts."""
-    known = _fingerprint(connection)
-    if known is None:
-        connection.execute(insert(settings).values(name="key", value=fingerprint))
-    return known or fingerprint
-
-
 def _update(connection: Connection, job_id: int, lease: int, columns: dict[str, Any]) -> None:
     """Writes about a job under its lease: this keeps two owners apart, and final statuses final."""
-    statement = update(jobs).where(jobs.c.id == job_id, jobs.c.lease == lease, jobs.c.status.not_in(FINAL))
+    statement = update(jobs).where(jobs.c.id == job_id, jobs.c.lease == lease, jobs.c.status.in_(ACTIVE))
     if connection.execute(statement.values(_storable(columns))).rowcount != 1:
         raise LeaseLost(f"job {job_id} has ended, or another controller owns it")
 
@@ -426,16 +429,18 @@ def _forget_connection(connection: Connection, job_id: int) -> None:
 
 
 def _storable(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Columns with texts as every database takes them.
+    """Columns as every database takes them.
 
-    Names of files and what a pod says may hold lone surrogates, which no database takes, or NUL, which
-    PostgreSQL doesn't; a job must get its final status all the same.
+    Names of files, what a cluster answers and what a pod says may be anything; a job must get its final
+    status all the same.
     """
 
-    def storable(text: str) -> str:
-        return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    def storable(value: Any, column: Column[Any]) -> Any:
+        if isinstance(value, str) and isinstance(column.type, String):
+            return storable_text(value, column.type.length)
+        return storable_json(value) if isinstance(column.type, JSON) else value
 
-    return {name: storable(value) if isinstance(value, str) else value for name, value in columns.items()}
+    return {name: storable(value, jobs.c[name]) for name, value in columns.items()}
 
 
 def _lines(batch: Row[Any]) -> list[bytes]:

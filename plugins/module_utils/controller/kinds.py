@@ -41,7 +41,8 @@ class Kind:
         scope: options that make a name unique together with it; the name alone where there is none.
         columns: plain options with a column of their own.
         settings: the other plain options, with the values that they have where nobody gives one.
-        sealed: those of `settings` whose values, or parts of them, are secret: they are never shown.
+        sealed: those of `settings` that may hold secrets: they are stored sealed. What of them is never shown
+            is in object_secrets.py.
         references: options that name one other object, with its kind.
         lists: options that list other objects.
     """

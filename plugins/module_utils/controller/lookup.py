@@ -9,6 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS, Kind
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.storable import (
+    MAX_ID,
+    is_id,
+    is_storable,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from sqlalchemy import ColumnElement, Connection, Row, select
 
@@ -21,6 +26,7 @@ class Lookup:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._names: dict[tuple[str, int], str] = {}
 
     def find(
         self, kind: Kind, called: object, scope: Mapping[str, Any] | None = None, *, lock: bool = False
@@ -36,11 +42,13 @@ class Lookup:
         Raises:
             Failure: `InvalidConfiguration`, where several have this name.
         """
-        columns = kind.table.c
+        text, columns = str(called), kind.table.c
+        if not is_storable(text):
+            return None
         known = [columns[name] == value for name, value in (scope or {}).items()]
-        found = self._rows([columns.name == str(called), *known], kind, lock)
-        if not found and str(called).isdecimal():
-            found = self._rows([columns.id == int(str(called)), *known], kind, lock)
+        found = self._rows([columns.name == text, *known], kind, lock)
+        if not found and text.isdecimal() and len(text) <= len(str(MAX_ID)) and is_id(int(text)):
+            found = self._rows([columns.id == int(text), *known], kind, lock)
         if len(found) > 1:
             raise _invalid(
                 f"There are {len(found)} of kind {kind.words} with the name {called!r}; give"
@@ -60,28 +68,44 @@ class Lookup:
         Raises:
             Failure: `InvalidConfiguration`, where there is none or are several.
         """
-        row = None
-        if organization is not None and "organization" in kind.scope:
-            row = self.find(kind, called, {"organization_id": organization})
+        row = self.prefer(kind, called, option, organization)
+        if row is None:
+            raise self.unknown(kind, called, option)
+        return row
+
+    def prefer(
+        self, kind: Kind, called: object, option: str, organization: int | None, *, lock: bool = False
+    ) -> Row[Any] | None:
+        """As `get`; None where there is none.
+
+        Raises:
+            Failure: `InvalidConfiguration`, where several have this name, and none of them is the one of the
+                organization.
+        """
         try:
-            row = row or self.find(kind, called)
+            row = None
+            if organization is not None and "organization" in kind.scope:
+                row = self.find(kind, called, {"organization_id": organization}, lock=lock)
+            return row if row is not None else self.find(kind, called, lock=lock)
         except Failure as failure:
             raise _invalid(f"{option}: {failure.message}") from failure
-        if row is None:
-            raise _invalid(f"{option}: there is no {kind.words} {called!r}{self._others(kind)}.")
-        return row
+
+    def unknown(self, kind: Kind, called: object, option: str) -> Failure:
+        """What to raise where an option names no object."""
+        return _invalid(f"{option}: there is no {kind.words} {str(called)[:80]!r}{self._others(kind)}.")
 
     def names(self, kind: str, ids: Iterable[int | None]) -> dict[int, str]:
         """The names of objects, by their ids."""
         wanted = {number for number in ids if number is not None}
-        if not wanted:
-            return {}
-        columns = KINDS[kind].table.c
-        rows = self._connection.execute(select(columns.id, columns.name).where(columns.id.in_(wanted)))
-        return {row.id: row.name for row in rows}
+        missing = [number for number in wanted if (kind, number) not in self._names]
+        if missing:
+            columns = KINDS[kind].table.c
+            named = select(columns.id, columns.name).where(columns.id.in_(missing))
+            self._names.update({(kind, row.id): row.name for row in self._connection.execute(named)})
+        return {number: self._names[kind, number] for number in wanted if (kind, number) in self._names}
 
     def _rows(self, conditions: Sequence[ColumnElement[bool]], kind: Kind, lock: bool) -> Sequence[Row[Any]]:
-        statement = select(kind.table).where(*conditions)
+        statement = select(kind.table).where(*conditions).order_by(kind.table.c.id)
         return self._connection.execute(statement.with_for_update() if lock else statement).all()
 
     def _others(self, kind: Kind) -> str:

@@ -33,10 +33,18 @@ def migrate(connection: Connection) -> None:
     """Makes or changes the tables, in the transaction that looks at them: of many that do at once, one does.
 
     Raises:
-        Failure: `InvalidConfiguration`, where the database is of a later version of this collection.
+        Failure: `InvalidConfiguration`, where the database is of a later version of this collection, or can't
+            hold every text.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(PREPARING)))
+        encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+        if encoding != "UTF8":
+            raise Failure(
+                "InvalidConfiguration",
+                f"The database given in database_url has the encoding {encoding}, which can't hold all texts;"
+                " make one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0.",
+            )
     found = version(connection)
     if found == LATEST:
         return

@@ -49,6 +49,7 @@ def _object(name: str, *columns: Column[Any], scope: tuple[str, ...] = ()) -> Ta
         *columns,
         Column("settings", JSON, nullable=False, default=dict),
         Column("sealed", Text),
+        sqlite_autoincrement=True,  # a stored launch may still name a deleted object by its number
     )
     unique = [
         func.coalesce(table.c[column], 0) if column.endswith("_id") else table.c[column] for column in scope
@@ -161,6 +162,7 @@ workflow_nodes = Table(
     Column("settings", JSON, nullable=False),
     Column("sealed", Text),
     Index("workflow_nodes_by_identifier", "workflow_job_template_id", "identifier", unique=True),
+    sqlite_autoincrement=True,
 )
 workflow_node_credentials = _list("workflow_nodes", "credentials", "credentials")
 workflow_node_instance_groups = _list("workflow_nodes", "instance_groups", "container_groups")

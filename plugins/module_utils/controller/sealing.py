@@ -21,6 +21,8 @@ class SecretBox:
 
     Attributes:
         fingerprint: tells keys apart without telling the key.
+        place: the key's file.
+        used: it has sealed something since the database last took something; see `Database.tie`.
     """
 
     def __init__(self, key: bytes, place: Path) -> None:
@@ -36,10 +38,12 @@ class SecretBox:
                 f"secret_key_file {place} holds no key; restore it, or remove it if it is new."
             ) from exc
         self.fingerprint = hashlib.sha256(b"jobpods secret key " + key.strip()).hexdigest()[:16]
-        self._place = place
+        self.used = False
+        self.place = place
 
     def seal(self, value: Any) -> str:
         """The sealed form of a JSON value."""
+        self.used = True
         return self._fernet.encrypt(json.dumps(value).encode("ascii")).decode("ascii")
 
     def open(self, sealed: str) -> Any:
@@ -51,7 +55,7 @@ class SecretBox:
         try:
             return json.loads(self._fernet.decrypt(sealed.encode("utf-8", "replace")))
         except InvalidToken as exc:
-            raise _invalid(f"The key in secret_key_file {self._place} does not open what is stored.") from exc
+            raise _invalid(f"The key in secret_key_file {self.place} does not open what is stored.") from exc
 
 
 def read_key(place: Path, *, create: bool) -> SecretBox:

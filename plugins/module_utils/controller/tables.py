@@ -44,7 +44,8 @@ def _origin(name: str, table: str) -> Column[int]:
     return Column(f"{name}_id", Integer, ForeignKey(f"{table}.id", ondelete="SET NULL"), index=True)
 
 
-# Moments are seconds since the epoch, UTC: they are compared by the database, and mean the same in each.
+# Moments are seconds since the epoch, UTC: they are compared by the database, and mean the same in each. No
+# number is given twice, also when the newest job was deleted: folders, pods and people may still know it.
 jobs = Table(
     "jobs",
     metadata,
@@ -54,7 +55,7 @@ jobs = Table(
     Column("name", String(512), nullable=False),
     Column("status", String(16), nullable=False),
     Column("wait", Boolean, nullable=False),
-    Column("failure", JSON),
+    Column("failure", JSON(none_as_null=True)),
     Column("job_explanation", Text, nullable=False, default=""),
     Column("result_traceback", Text, nullable=False, default=""),
     Column("container_group", String(512)),
@@ -92,7 +93,7 @@ jobs = Table(
     _origin("workflow_job_template", "workflow_job_templates"),
     # The group that it has a place in, from `waiting` on; `container_group` keeps its name.
     Column("container_group_id", Integer, ForeignKey("container_groups.id", ondelete="SET NULL"), index=True),
-    Column("candidates", JSON),
+    Column("candidates", JSON(none_as_null=True)),
     Column("task_impact", Integer, nullable=False, default=1),
     Column("allow_simultaneous", Boolean, nullable=False, default=True),
     Column("scm_revision", String(64), nullable=False, default=""),
@@ -102,7 +103,10 @@ jobs = Table(
     Column("job_slice_number", Integer, nullable=False, default=0),
     Column("job_slice_count", Integer, nullable=False, default=1),
     Index("jobs_by_status", "status"),
+    sqlite_autoincrement=True,
 )
+_with_pod = jobs.c.pod_deleted.is_(False)
+Index("jobs_with_pods", jobs.c.id, sqlite_where=_with_pod, postgresql_where=_with_pod)
 
 events = Table(
     "events",

@@ -25,16 +25,25 @@ OWNED = {("inventory_source", "inventory")}
 """References of what goes together with the object that it refers to, unless somebody else needs it."""
 
 
-def users_of(connection: Connection, kind: Kind, number: int) -> Iterator[str]:
-    """What uses an object, in words: other objects, nodes of workflows, and jobs that have not ended."""
+def users_of(connection: Connection, kind: Kind, number: int, *, lock: bool = False) -> Iterator[str]:
+    """What uses an object, in words: other objects, nodes of workflows, and jobs that have not ended.
+
+    Args:
+        connection: a transaction.
+        kind: the object's kind.
+        number: its id.
+        lock: it will be deleted in this transaction, with all that belongs to it.
+    """
     for other in KINDS.values():
         for option, target in other.references.items():
             if target != kind.name:
                 continue
             used = other.table.c[f"{option}_id"] == number
             if (other.name, option) in OWNED:
-                for owned in connection.execute(select(other.table.c.id).where(used)).scalars().all():
-                    yield from users_of(connection, other, owned)
+                mine = select(other.table.c.id).where(used).order_by(other.table.c.id)
+                statement = mine.with_for_update() if lock else mine
+                for owned in connection.execute(statement).scalars().all():
+                    yield from users_of(connection, other, owned, lock=lock)
             else:
                 yield from _named(connection, other, used)
         for listed in other.lists.values():
@@ -43,8 +52,9 @@ def users_of(connection: Connection, kind: Kind, number: int) -> Iterator[str]:
                 yield from _named(connection, other, other.table.c.id.in_(owners))
     yield from _nodes(connection, kind, number)
     if f"{kind.name}_id" in jobs.c:
-        mine = (jobs.c[f"{kind.name}_id"] == number, jobs.c.status.in_(ACTIVE))
-        for row in connection.execute(select(jobs.c.id, jobs.c.name).where(*mine)).all():
+        active = (jobs.c[f"{kind.name}_id"] == number, jobs.c.status.in_(ACTIVE))
+        found = select(jobs.c.id, jobs.c.name).where(*active).order_by(jobs.c.id)
+        for row in connection.execute(found).all():
             yield f"job {row.id} ({row.name}), which has not ended"
 
 
@@ -72,6 +82,7 @@ def _nodes(connection: Connection, kind: Kind, number: int) -> Iterator[str]:
                 workflow_job_templates.c.id == workflow_nodes.c.workflow_job_template_id,
             )
             .where(condition)
+            .order_by(workflow_job_templates.c.name, workflow_nodes.c.identifier)
         )
         for row in connection.execute(found).all():
             yield f"node {row.identifier!r} of workflow job template {row.name!r}"

@@ -26,6 +26,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arg
 ENTRY = Path(__file__).with_name("entry.py")
 LIBRARIES = {
     "aiohttp": "aiohttp >= 3.9",
+    "alembic": "alembic >= 1.13",
     "cryptography": "cryptography >= 41",
     "kubernetes": "kubernetes >= 28",
     "sqlalchemy": "SQLAlchemy >= 2.0",

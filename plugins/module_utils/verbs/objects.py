@@ -42,6 +42,7 @@ async def save_object(
         copy_from=params.get("copy_from"),
         nodes=params.get("workflow_nodes"),
         destroy_nodes=bool(params.get("destroy_current_nodes")),
+        organization=None if "organization" in KINDS[kind].options else params.get("organization"),
     )
     async with open_store(request) as opened:
         objects = opened.store.objects

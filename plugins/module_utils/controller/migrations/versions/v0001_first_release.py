@@ -53,6 +53,7 @@ def _make_tables() -> None:
         sa.Column("settings", sa.JSON(), nullable=False),
         sa.Column("sealed", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("organizations_pkey")),
+        sqlite_autoincrement=True,
     )
     op.create_index("organizations_by_name", "organizations", ["name"], unique=True)
     op.create_table(
@@ -77,6 +78,7 @@ def _make_tables() -> None:
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("credentials_pkey")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("credentials_organization_id"), "credentials", ["organization_id"], unique=False)
     op.create_table(
@@ -94,6 +96,7 @@ def _make_tables() -> None:
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("inventories_pkey")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("inventories_organization_id"), "inventories", ["organization_id"], unique=False)
     op.create_table(
@@ -118,6 +121,7 @@ def _make_tables() -> None:
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("execution_environments_pkey")),
+        sqlite_autoincrement=True,
     )
     op.create_index("execution_environments_by_name", "execution_environments", ["name"], unique=True)
     op.create_index(
@@ -154,6 +158,7 @@ def _make_tables() -> None:
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("workflow_job_templates_pkey")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         op.f("workflow_job_templates_inventory_id"), "workflow_job_templates", ["inventory_id"], unique=False
@@ -187,6 +192,7 @@ def _make_tables() -> None:
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("container_groups_pkey")),
+        sqlite_autoincrement=True,
     )
     op.create_index("container_groups_by_name", "container_groups", ["name"], unique=True)
     op.create_index(
@@ -254,6 +260,7 @@ def _make_tables() -> None:
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("projects_pkey")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("projects_credential_id"), "projects", ["credential_id"], unique=False)
     op.create_index(
@@ -316,6 +323,7 @@ def _make_tables() -> None:
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("inventory_sources_pkey")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         op.f("inventory_sources_credential_id"), "inventory_sources", ["credential_id"], unique=False
@@ -359,6 +367,7 @@ def _make_tables() -> None:
             ["project_id"], ["projects.id"], name=op.f("job_templates_project_id_fkey"), ondelete="RESTRICT"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("job_templates_pkey")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         op.f("job_templates_execution_environment_id"),
@@ -533,8 +542,11 @@ def _make_tables() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("jobs_pkey")),
         sa.UniqueConstraint("uuid", name=op.f("jobs_uuid_unique")),
+        sqlite_autoincrement=True,
     )
     op.create_index("jobs_by_status", "jobs", ["status"], unique=False)
+    with_pod = sa.column("pod_deleted", sa.Boolean()).is_(False)
+    op.create_index("jobs_with_pods", "jobs", ["id"], sqlite_where=with_pod, postgresql_where=with_pod)
     op.create_index(op.f("jobs_container_group_id"), "jobs", ["container_group_id"], unique=False)
     op.create_index(op.f("jobs_inventory_id"), "jobs", ["inventory_id"], unique=False)
     op.create_index(op.f("jobs_inventory_source_id"), "jobs", ["inventory_source_id"], unique=False)
@@ -597,6 +609,7 @@ def _make_tables() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("workflow_nodes_pkey")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "workflow_nodes_by_identifier",

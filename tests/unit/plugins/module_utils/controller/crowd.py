@@ -1,15 +1,20 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many processes that do the same at once: `crowd.py ACTION COUNT DATA_DIR` prints what each got."""
+"""Many processes that do the same at once: `crowd.py ACTION COUNT DATA_DIR` prints what each got.
+
+`JOBPODS_DATABASE_URL` names the database.
+"""
 
 from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -19,6 +24,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_tables import (
     container_groups,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import Wanted
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import (
     StoreOptions,
     store_options,
@@ -26,6 +32,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import Pending
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import read_key
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import jobs
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
     event_batch,
     new_job,
@@ -105,11 +112,61 @@ def take_place(options: StoreOptions) -> tuple[int, int, int]:
     return job_id, asked, seen
 
 
+def definitions() -> list[tuple[str, Wanted]]:
+    """Objects that need each other, in their order."""
+    own = {"organization": "o"}
+    return [
+        ("organization", Wanted("o")),
+        (
+            "credential",
+            Wanted("c", {**own, "credential_type": "machine", "inputs": {"password": "hunter2"}}),
+        ),
+        ("execution_environment", Wanted("ee", {**own, "image": "quay.io/ee"})),
+        ("container_group", Wanted("g", {"execution_environment": "ee", "max_forks": 5})),
+        ("container_group", Wanted("h", copy_from="g")),
+        ("organization", Wanted("o", {"instance_groups": ["g", "h"], "default_environment": "ee"})),
+        ("project", Wanted("p", {**own, "local_path": "/srv/p"})),
+        ("inventory", Wanted("i", {**own, "instance_groups": ["h", "g"]})),
+        ("inventory_source", Wanted("s", {"inventory": "i", "source_project": "p"})),
+        (
+            "job_template",
+            Wanted("t", {**own, "project": "p", "inventory": "i", "credentials": ["c"], "forks": 3}),
+        ),
+        ("job_template", Wanted("u", {**own, "description": "renamed"}, new_name="v", copy_from="t")),
+        ("workflow_job_template", Wanted("w", {**own, "inventory": "i"})),
+    ]
+
+
+def define(options: StoreOptions) -> list[tuple[int | None, bool, bool]]:
+    """Defines all objects; of each its id, and whether this process made or changed it."""
+    store = JobStore.open(options)
+    changes = [store.objects.save(kind, wanted) for kind, wanted in definitions()]
+    store.close()
+    return [(change.id, not change.before, change.changed) for change in changes]
+
+
+def define_and_remove(options: StoreOptions) -> list[str]:
+    """Defines all objects and removes them again, some times, as others do; what it was told of them."""
+    store, told = JobStore.open(options), set()
+    for _turn in range(3):
+        forwards = [partial(store.objects.save, kind, wanted) for kind, wanted in definitions()]
+        backwards = [partial(store.objects.delete, kind, wanted) for kind, wanted in definitions()[::-1]]
+        for call in (*forwards, *backwards):
+            try:
+                call()
+            except Failure as failure:
+                told.add(failure.message)
+    store.close()
+    return sorted(told)
+
+
 ACTIONS: dict[str, Callable[[StoreOptions], Any]] = {
     "key": make_key,
     "job": run_job,
     "claim": claim,
     "place": take_place,
+    "define": define,
+    "define and remove": define_and_remove,
 }
 
 
@@ -123,7 +180,7 @@ def _take_part(
 def main(action: str, count: int, folder: Path) -> list[Any]:
     """What each of the processes got."""
     fork = multiprocessing.get_context("fork")  # so that they start together, not as fast as they can import
-    options = store_options({"data_dir": str(folder)}, {}, folder)
+    options = store_options({"data_dir": str(folder)}, os.environ, folder)
     start, results = fork.Barrier(count), fork.SimpleQueue()
     part = (action, options, start, results)
     crowd = [fork.Process(target=_take_part, args=part) for _member in range(count)]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Twenty processes at once: one database, one key, and nothing lost."""
+"""Many processes at once: one database, one key, and nothing lost or doubled."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from typing import Any
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_tables import (
+    CONTROLPLANE,
     container_groups,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import Wanted
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import (
     StoreOptions,
     store_options,
@@ -30,17 +33,23 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cont
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
     event_batch,
     new_job,
+    on_new_databases,
 )
 from sqlalchemy import insert, select, update
 
 COUNT = 20
+TEN = 10
 
 
-def together(action: str, options: StoreOptions) -> list[Any]:
-    """What each of `COUNT` processes got; they are not forked from pytest, which may have threads."""
+def together(action: str, options: StoreOptions, count: int = COUNT) -> list[Any]:
+    """What each of `count` processes got; they are not forked from pytest, which may have threads."""
     done = subprocess.run(
-        [sys.executable, crowd.__file__, action, str(COUNT), str(options.data_dir)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        [sys.executable, crowd.__file__, action, str(count), str(options.data_dir)],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "JOBPODS_DATABASE_URL": options.database_url,
+        },
         capture_output=True,
         text=True,
         timeout=2 * crowd.DEADLINE,
@@ -48,7 +57,7 @@ def together(action: str, options: StoreOptions) -> list[Any]:
     )
     assert done.returncode == 0, done.stderr
     found: list[Any] = json.loads(done.stdout)
-    assert len(found) == COUNT
+    assert len(found) == count
     return found
 
 
@@ -59,6 +68,7 @@ def test_one_key(options: StoreOptions) -> None:
     assert stat.S_IMODE(options.secret_key_file.stat().st_mode) == 0o600
 
 
+@on_new_databases
 @pytest.mark.parametrize("there", [False, True], ids=["no store yet", "store is there"])
 def test_jobs_in_one_database(options: StoreOptions, there: bool) -> None:
     if there:
@@ -136,3 +146,46 @@ def test_never_too_many_at_any_time_and_in_order(tmp_path: Path) -> None:
             )
         )
     database.close()
+
+
+@on_new_databases
+@pytest.mark.parametrize("there", [False, True], ids=["no store yet", "store is there"])
+def test_same_objects(options: StoreOptions, there: bool) -> None:
+    if there:
+        JobStore.open(options).close()
+    defined = together("define", options, TEN)
+    for number, (kind, wanted) in enumerate(crowd.definitions()):
+        ids = {each[number][0] for each in defined}
+        assert len(ids) == 1, f"one {kind} {wanted.name}"
+        made = [each[number][1] for each in defined].count(True)
+        changed = [each[number][2] for each in defined].count(True)
+        again = (kind, wanted.name) == ("organization", "o") and number > 0
+        assert (made, changed) == ((0, 1) if again else (1, 1)), f"{kind} {wanted.name}"
+    store = JobStore.open(options)
+    for kind, wanted in crowd.definitions():
+        assert not store.objects.save(kind, wanted).changed
+    for kind in KINDS:
+        names = [each["name"] for each in store.objects.list(kind)]
+        assert len(names) == len(set(names))
+    (organization,) = store.objects.list("organization")
+    assert organization["instance_groups"] == ["g", "h"]
+    copied = store.objects.get("container_group", "h", "name").values
+    assert copied == store.objects.get("container_group", "g", "name").values
+    store.close()
+
+
+def test_same_objects_that_others_remove(options: StoreOptions) -> None:
+    for told in together("define and remove", options, TEN):
+        for message in told:
+            assert any(words in message for words in ("in use by", "there is no", "was deleted")), message
+    store = JobStore.open(options)
+    for kind, wanted in crowd.definitions():
+        store.objects.save(kind, wanted)
+    store.objects.save("organization", Wanted("o", {"instance_groups": [], "default_environment": ""}))
+    for kind, wanted in crowd.definitions()[::-1]:
+        if kind != "organization":
+            assert store.objects.delete(kind, wanted).changed, wanted
+    store.objects.delete("organization", Wanted("o"))
+    assert [kind for kind in KINDS if store.objects.list(kind)] == ["container_group"]
+    assert [each["name"] for each in store.objects.list("container_group")] == [CONTROLPLANE]
+    store.close()

@@ -18,14 +18,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from ansible_collections.jobpods.controller.plugins.module_utils.controller import database
+from ansible_collections.jobpods.controller.plugins.module_utils.controller import database, engines
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import (
     StoreOptions,
     store_options,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import new_job
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
+    connected,
+    done,
+    new_job,
+    on_new_databases,
+    sqlite_only,
+)
+from sqlalchemy import inspect, text
 
 NOBODY = 65534
 
@@ -65,6 +72,7 @@ def public_folder() -> Iterator[Path]:
 # -- who may read it --
 
 
+@sqlite_only
 def test_only_the_owner_reaches_the_files(options: StoreOptions) -> None:
     mask = os.umask(0)
     try:
@@ -79,6 +87,7 @@ def test_only_the_owner_reaches_the_files(options: StoreOptions) -> None:
     store.close()
 
 
+@sqlite_only
 def test_secrets_are_not_in_the_files(options: StoreOptions) -> None:
     store = JobStore.open(options)
     store.create(new_job())
@@ -92,6 +101,7 @@ def test_secrets_are_not_in_the_files(options: StoreOptions) -> None:
 # -- what is refused --
 
 
+@sqlite_only
 def test_file_that_is_no_database(options: StoreOptions) -> None:
     options.data_dir.mkdir()
     file_of(options).write_text("These are not the rows you are looking for.\n" * 100)
@@ -101,6 +111,7 @@ def test_file_that_is_no_database(options: StoreOptions) -> None:
     assert file_of(options).read_text().startswith("These are not")
 
 
+@sqlite_only
 def test_database_that_is_a_folder(options: StoreOptions) -> None:
     file_of(options).mkdir(parents=True)
     assert str(file_of(options)) in refusal(options).message
@@ -141,16 +152,15 @@ def test_file_that_may_not_be_written(public_folder: Path) -> None:
     assert str(file_of(options)) in failure.message
 
 
+@on_new_databases
 def test_database_of_a_later_version(options: StoreOptions) -> None:
     JobStore.open(options).close()
-    with closing(sqlite3.connect(file_of(options))) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-        connection.execute("DROP TABLE events")
-        connection.commit()
-        failure = refusal(options)
-        assert "later version" in failure.message
-        found = connection.execute("SELECT name FROM sqlite_master WHERE name = 'events'").fetchall()
-    assert found == [], "an older collection has no business with a newer one's tables"
+    done(options, text("UPDATE alembic_version SET version_num = '9999'"), text("DROP TABLE events"))
+    assert "later version" in refusal(options).message
+    with connected(options) as connection:
+        found = inspect(connection).get_table_names()
+    assert "jobs" in found
+    assert "events" not in found, "an older collection has no business with a newer one's tables"
 
 
 @pytest.mark.parametrize(
@@ -173,6 +183,14 @@ def test_missing_driver_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     url = "postgresql+psycopg://ann:hunter2@db.test/jobs"
     failure = refusal(store_options({"database_url": url}, {}, tmp_path))
     assert "psycopg" in failure.message
+    assert "hunter2" not in failure.message
+
+
+def test_server_that_is_not_there_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"waits for {seconds} s"))
+    url = f"postgresql+psycopg://ann:hunter2@/jobs?host={tmp_path}"
+    failure = refusal(store_options({"database_url": url}, {}, tmp_path))
+    assert "No such file" in failure.message
     assert "hunter2" not in failure.message
 
 
@@ -207,10 +225,11 @@ def test_one_key_serves_two_stores(tmp_path: Path) -> None:
 # -- others in the way --
 
 
+@sqlite_only
 def test_write_waits_for_another_ones(
     options: StoreOptions, store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.0)
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT", 0.0)
     impatient = JobStore.open(options)
     pauses: list[float] = []
     with closing(sqlite3.connect(file_of(options), isolation_level=None)) as other:
@@ -228,8 +247,9 @@ def test_write_waits_for_another_ones(
     impatient.close()
 
 
+@sqlite_only
 def test_write_does_not_wait_for_ever(options: StoreOptions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.0)
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT", 0.0)
     monkeypatch.setattr(database, "RETRY_LIMIT", 0.1)
     store = JobStore.open(options)
     with closing(sqlite3.connect(file_of(options), isolation_level=None)) as other:
@@ -241,10 +261,11 @@ def test_write_does_not_wait_for_ever(options: StoreOptions, monkeypatch: pytest
     store.close()
 
 
+@sqlite_only
 def test_opening_a_store_does_not_wait_for_writers(
     options: StoreOptions, store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.0)
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT", 0.0)
     monkeypatch.setattr(database, "RETRY_LIMIT", 0.0)
     with closing(sqlite3.connect(file_of(options), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -254,14 +275,15 @@ def test_opening_a_store_does_not_wait_for_writers(
 # -- network file systems --
 
 
+@sqlite_only
 @pytest.mark.parametrize("network", [False, True], ids=["local", "network"])
 def test_wal_only_on_local_file_systems(
     options: StoreOptions, network: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = database.file_system(options.data_dir)
+    kind = engines.file_system(options.data_dir)
     assert kind
     if network:
-        monkeypatch.setattr(database, "NETWORK_FILE_SYSTEMS", frozenset((kind,)))
+        monkeypatch.setattr(engines, "NETWORK_FILE_SYSTEMS", frozenset((kind,)))
     store = JobStore.open(options)
     job_id = store.create(new_job())
     with closing(sqlite3.connect(file_of(options))) as other:
@@ -272,4 +294,4 @@ def test_wal_only_on_local_file_systems(
 
 
 def test_file_system_of_a_mount_is_found() -> None:
-    assert database.file_system(Path("/proc/self/status")) == "proc"
+    assert engines.file_system(Path("/proc/self/status")) == "proc"

@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import EventBatch, JobStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import events
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
+    done,
     event_batch,
     new_job,
     printed,
 )
+from sqlalchemy import update
 
 
 class StoredJob:
@@ -152,9 +153,6 @@ def test_output_of_just_the_limit_is_whole(job: StoredJob, more: int) -> None:
 def test_tail_is_read_without_the_beginning(job: StoredJob, options: StoreOptions) -> None:
     for first in range(1, 1000, 100):
         job.add(first, first + 99)
-    assert options.database_file is not None
-    with closing(sqlite3.connect(options.database_file)) as connection:
-        connection.execute("UPDATE events SET lines = x'00' WHERE first_counter <= 700")
-        connection.commit()
+    done(options, update(events).where(events.c.first_counter <= 700).values(lines=b"x"))
     assert job.store.stdout(job.id, 1000)[0] == whole_output(1000).encode()[-1000:].decode("utf-8", "ignore")
     assert job.counters(850) == list(range(851, 1001))

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -22,13 +20,17 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
     StoreOptions,
     store_options,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import jobs
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
     CONNECTION,
     LAUNCH,
+    asked,
+    done,
     event_batch,
     new_job,
 )
+from sqlalchemy import select, update
 
 Write = Callable[[JobStore, int, int], object]
 
@@ -46,20 +48,14 @@ each_write = pytest.mark.parametrize(
 
 def set_columns(options: StoreOptions, job_id: int, **columns: object) -> None:
     """Behind the store's back."""
-    assert options.database_file is not None
-    with closing(sqlite3.connect(options.database_file)) as connection:
-        for name, value in columns.items():
-            connection.execute(f"UPDATE jobs SET {name} = ? WHERE id = ?", (value, job_id))  # noqa: S608
-        connection.commit()
+    done(options, update(jobs).where(jobs.c.id == job_id).values(columns))
 
 
 def sealed(options: StoreOptions, job_id: int) -> tuple[bool, bool]:
     """Whether launch request and connection are kept."""
-    assert options.database_file is not None
-    with closing(sqlite3.connect(options.database_file)) as connection:
-        statement = "SELECT sealed_launch, sealed_connection FROM jobs WHERE id = ?"
-        launch, link = connection.execute(statement, (job_id,)).fetchone()
-    return launch is not None, link is not None
+    columns = select(jobs.c.sealed_launch, jobs.c.sealed_connection).where(jobs.c.id == job_id)
+    (row,) = asked(options, columns)
+    return row.sealed_launch is not None, row.sealed_connection is not None
 
 
 # -- from new to final --
@@ -131,11 +127,15 @@ def test_start_is_the_first_one(store: JobStore, options: StoreOptions) -> None:
     assert store.get(job_id).started == datetime.fromtimestamp(1000, timezone.utc)
 
 
-def test_no_such_job(store: JobStore) -> None:
+@pytest.mark.parametrize("number", [12, 0, -1, 1 << 31, 1 << 63, 1 << 100], ids=str)
+def test_no_such_job(store: JobStore, number: int) -> None:
     for call in (store.get, store.request_cancel):
-        with pytest.raises(Failure, match="no job 12") as caught:
-            call(12)
+        with pytest.raises(Failure, match=f"no job {number} ") as caught:
+            call(number)
         assert caught.value.reason == "InvalidConfiguration"
+
+
+def test_no_such_job_to_claim(store: JobStore) -> None:
     with pytest.raises(LeaseLost):
         store.claim(12, "me")
 
@@ -158,6 +158,29 @@ def test_any_text_can_be_stored(store: JobStore, text: str) -> None:
     expected = text.replace("\ud800", "?").replace("\0", "\ufffd")
     assert (job.name, job.job_explanation, job.result_traceback) == (expected, expected, expected)
     assert (job.failure, job.artifacts) == ({"msg": text}, {text: text})
+
+
+def test_text_that_is_too_long_is_cut(store: JobStore) -> None:
+    job_id = store.create(new_job(name="n" * 5000))
+    lease = store.claim(job_id, "o" * 5000)
+    store.update(job_id, lease, execution_node="e" * 5000, job_explanation="j" * 5000)
+    store.finish(job_id, lease, status="successful")
+    job = store.get(job_id)
+    assert (job.name, job.owner, job.execution_node) == ("n" * 512, "o" * 512, "e" * 253)
+    assert job.job_explanation == "j" * 5000
+
+
+def test_numbers_that_json_does_not_know_become_text(store: JobStore) -> None:
+    job_id = store.create(new_job())
+    artifacts = {"a": [float("nan"), {"b": float("-inf")}, 1e308, 1 << 70]}
+    store.finish(job_id, store.claim(job_id, "me"), status="successful", artifacts=artifacts)
+    assert store.get(job_id).artifacts == {"a": ["NaN", {"b": "-Infinity"}, 1e308, 1 << 70]}
+
+
+def test_no_failure_is_null_in_the_database_too(store: JobStore, options: StoreOptions) -> None:
+    job_id = store.create(new_job())
+    store.finish(job_id, store.claim(job_id, "me"), status="successful", failure=None)
+    assert len(asked(options, select(jobs.c.id).where(jobs.c.failure.is_(None)))) == 1
 
 
 # -- the lease --
@@ -269,13 +292,12 @@ def test_running_job_has_no_pod_left_over(store: JobStore) -> None:
 def test_secret_that_another_key_sealed_is_an_error(
     store: JobStore, options: StoreOptions, tmp_path: Path
 ) -> None:
-    foreign = JobStore.open(store_options({"data_dir": str(tmp_path / "foreign")}, {}, tmp_path))
+    foreign_options = store_options({"data_dir": str(tmp_path / "foreign")}, {}, tmp_path)
+    foreign = JobStore.open(foreign_options)
     job_id = store.create(new_job())
     foreign_id = foreign.create(new_job())
     foreign.close()
-    with closing(sqlite3.connect(tmp_path / "foreign" / "jobpods.db")) as connection:
-        statement = "SELECT sealed_launch FROM jobs WHERE id = ?"
-        (launch,) = connection.execute(statement, (foreign_id,)).fetchone()
+    ((launch,),) = asked(foreign_options, select(jobs.c.sealed_launch).where(jobs.c.id == foreign_id))
     set_columns(options, job_id, sealed_launch=launch)
     with pytest.raises(Failure, match="secret_key_file"):
         store.launch(job_id)
@@ -292,3 +314,7 @@ def test_lists(store: JobStore) -> None:
     assert [job.id for job in store.list(status="running")] == [ids[3]]
     assert [job.id for job in store.list(status="pending", limit=2)] == [ids[4], ids[2]]
     assert store.list(status="canceled") == []
+    assert [job.id for job in store.list(limit=1 << 70)] == ids[::-1]
+    assert store.list(limit=0) == []
+    with pytest.raises(Failure, match="limit is -1"):
+        store.list(limit=-1)
