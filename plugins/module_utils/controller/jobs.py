@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database, clock
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.projects import ProjectStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import (
     FINAL,
     EventBatch,
@@ -83,6 +84,11 @@ class JobStore:
     def warnings(self) -> Sequence[str]:
         """What the user should know about where the store lies."""
         return tuple(self._database.warnings)
+
+    @property
+    def projects(self) -> ProjectStore:
+        """The revisions of projects, in the same database."""
+        return ProjectStore(self._database)
 
     # -- a job's life --
 
