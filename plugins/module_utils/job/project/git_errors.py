@@ -119,6 +119,8 @@ CASES = (
 )
 OTHER = Case("other", re.compile(""), "git could not do it", "Read what git said in result_traceback.")
 
+_ERROR = re.compile(r"^(fatal|error|ssh|remote: *(error|fatal)):", re.IGNORECASE)
+
 
 def git_failure(what: str, said: str, *, address: str, known_hosts: str) -> Failure:
     """The failure for what git said.
@@ -131,7 +133,7 @@ def git_failure(what: str, said: str, *, address: str, known_hosts: str) -> Fail
     """
     case = next((case for case in CASES if case.pattern.search(said)), OTHER)
     names = {"address": address, "known_hosts": known_hosts}
-    words = _telling_line(said)
+    words = _telling_line(said, case)
     return Failure(
         "ProjectUpdateFailed",
         f"{what} failed: {case.message.format(**names)}{f' (git: {words})' if words else ''}.",
@@ -154,7 +156,7 @@ def missing_branch(branch: str, names: Sequence[str], address: str) -> Failure:
     if near:
         hint = f"Did you mean {' or '.join(near)}?"
     elif names:
-        more = ", ..." if len(names) > NAMED_AT_MOST else ""
+        more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
         hint = f"It has {', '.join(names[:NAMED_AT_MOST])}{more}."
     else:
         hint = "It has no branch and no tag."
@@ -166,11 +168,12 @@ def missing_branch(branch: str, names: Sequence[str], address: str) -> Failure:
     )
 
 
-def _telling_line(said: str) -> str:
-    """The line that says most: the first of git's or ssh's own that names an error."""
+def _telling_line(said: str, case: Case) -> str:
+    """The line that says most: the one by which the case is known, else the first that names an error."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    for start in (r"ssh:|remote:? (error|fatal)|error: .*returned error", r"fatal:|error:", ""):
+    patterns = (case.pattern,) if case is not OTHER else ()
+    for pattern in (*patterns, _ERROR, OTHER.pattern):
         for line in lines:
-            if re.match(start, line, re.IGNORECASE):
+            if pattern.search(line):
                 return line.rstrip(".")[:400]
     return ""

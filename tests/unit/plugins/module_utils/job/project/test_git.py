@@ -424,6 +424,18 @@ async def test_a_key_is_with_an_agent_of_the_update_s_own(
     )
 
 
+@pytest.mark.parametrize("own", [False, True], ids=["credential", "own"])
+def test_ssh_understands_its_options_whatever_the_data_folder_is_called(tmp_path: Path, own: bool) -> None:
+    known_hosts = tmp_path / "with blank, 100% and 'quote'" / "known_hosts"
+    command = f"{git_access.ssh_command(known_hosts, own=own)} -G git.test"
+    shown = subprocess.run(["sh", "-c", command], check=True, capture_output=True, text=True).stdout
+    options = dict(line.partition(" ")[::2] for line in shown.splitlines())
+    assert options["userknownhostsfile"] in (str(known_hosts), str(known_hosts).replace("%", "%%"))
+    assert (options["stricthostkeychecking"], options["batchmode"]) == ("accept-new", "yes")
+    assert (options["serveraliveinterval"], options["connecttimeout"]) == ("15", "30")
+    assert (options["identityfile"] == "none") != own
+
+
 async def test_without_a_credential_ssh_is_the_user_s_own(
     repository: Repository, data: Path, told: Told, tmp_path: Path, fake_ssh: dict[str, str]
 ) -> None:
