@@ -46,6 +46,9 @@ REASONS: dict[str, Reason] = {
         "preparing", "Check the inventory with ansible-inventory --list -i INVENTORY."
     ),
     "ProjectNotFound": Reason("preparing", "Give an existing folder that the controller's user can read."),
+    "ProjectUpdateFailed": Reason(
+        "preparing", "Read the update's output, and check the project's address, branch and credential."
+    ),
     "PayloadTooLarge": Reason(
         "preparing", "Remove large files from the project folder, or split the project."
     ),

@@ -26,6 +26,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
     Placed,
     place,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.projects import ProjectStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import (
     ACTIVE,
     FINAL,
@@ -109,6 +110,11 @@ class JobStore:
     def inventories(self) -> InventoryStore:
         """What inventory sources bring, in the same database."""
         return InventoryStore(self._database, self._box)
+
+    @property
+    def projects(self) -> ProjectStore:
+        """The revisions of projects, in the same database."""
+        return ProjectStore(self._database)
 
     # -- a job's life --
 

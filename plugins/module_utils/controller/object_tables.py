@@ -95,8 +95,9 @@ projects = _object(
     _reference("organization", "organizations"),
     _reference("credential", "credentials"),
     _reference("default_environment", "execution_environments"),
-    # Of the last update that was successful.
+    # Of the last update that was successful: what it brought, and a hash of the options that it went by.
     Column("scm_revision", String(64), nullable=False, default=""),
+    Column("scm_origin", String(64), nullable=False, default=""),
     Column("last_updated", Float),
     scope=("organization_id",),
 )

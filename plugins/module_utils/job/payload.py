@@ -32,6 +32,7 @@ from typing import IO, Any
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials import Credentials
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import InventorySource, Launch
+from ansible_collections.jobpods.controller.plugins.module_utils.job.required_paths import required_paths
 
 PAYLOAD_LIMIT = 1 << 30
 """Bytes of files in the project and the inventory."""
@@ -280,7 +281,7 @@ def runner_arguments(launch: Launch, ident: str, inventory: str) -> dict[str, An
         "ident": ident,
         "playbook": launch.playbook,
         "inventory": inventory,
-        "envvars": ENVIRONMENT,
+        "envvars": {**ENVIRONMENT, **required_paths(Path(launch.project))},
         "settings": {"suppress_output_file": True},  # the events have it all
         "passwords": prompts(launch.credentials),
         "ssh_key": launch.credentials.machine.ssh_key_data,

@@ -238,6 +238,7 @@ def _make_tables() -> None:
         sa.Column("credential_id", sa.Integer(), nullable=True),
         sa.Column("default_environment_id", sa.Integer(), nullable=True),
         sa.Column("scm_revision", sa.String(length=64), nullable=False),
+        sa.Column("scm_origin", sa.String(length=64), nullable=False),
         sa.Column("last_updated", sa.Float(), nullable=True),
         sa.Column("settings", sa.JSON(), nullable=False),
         sa.Column("sealed", sa.Text(), nullable=True),

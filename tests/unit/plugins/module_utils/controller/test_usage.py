@@ -26,6 +26,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import ACTIVE, FINAL
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import jobs
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.usage import OWNED
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.workflow import LINKS
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
     asked,
@@ -51,7 +52,12 @@ def objects(store: JobStore) -> ObjectStore:
 
 def add_node(options: StoreOptions, workflow: int, identifier: str, **columns: Any) -> int:
     """A node of a workflow."""
-    values = {"workflow_job_template_id": workflow, "identifier": identifier, "position": 0, "settings": {}}
+    values = {
+        "workflow_job_template_id": workflow,
+        "identifier": identifier,
+        "position": 0,
+        "settings": {**{link: [] for link in LINKS}, "all_parents_must_converge": False},
+    }
     with connected(options) as connection:
         key = connection.execute(insert(workflow_nodes).values({**values, **columns})).inserted_primary_key
         assert key is not None

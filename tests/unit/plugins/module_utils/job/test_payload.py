@@ -439,6 +439,48 @@ def test_inventory_that_can_t_be_parsed_is_no_success(tmp_path: Path) -> None:
     assert "Completely failed to parse" in worked.output
 
 
+# --- requirements -----
+
+
+def required(folder: Path, content: str, name: str, says: str) -> None:
+    """Puts a role, alone or in a collection, to where updates put a project's requirements."""
+    role = folder / ".jobpods" / content
+    if content == "collections":
+        role = role / "ansible_collections" / "acme" / name / "roles" / name
+    else:
+        role = role / name
+    (role / "tasks").mkdir(parents=True)
+    (role / "tasks" / "main.yml").write_text(json.dumps([show(says)]))
+
+
+def role(name: str) -> dict[str, Any]:
+    return {"ansible.builtin.include_role": {"name": name}}
+
+
+def test_required_roles_and_collections_are_found(tmp_path: Path) -> None:
+    folder = project(tmp_path, role("ours"), role("acme.theirs.theirs"), role("beside"))
+    required(folder, "roles", "ours", "a role")
+    required(folder, "collections", "theirs", "a collection")
+    (folder / "roles" / "beside" / "tasks").mkdir(parents=True)
+    (folder / "roles" / "beside" / "tasks" / "main.yml").write_text(json.dumps([show("beside")]))
+    worked = work(tmp_path, launched(tmp_path))
+    assert worked.status == "successful", worked.output
+    assert worked.shown == {"localhost": "beside"}
+    assert '"msg": "a role"' in worked.output and '"msg": "a collection"' in worked.output
+
+
+def test_the_project_s_own_paths_count_beside_required_ones(tmp_path: Path) -> None:
+    folder = project(tmp_path, role("ours"), role("mine"))
+    (folder / "ansible.cfg").write_text("[defaults]\nroles_path = more/roles:/elsewhere ; of ours\n")
+    required(folder, "roles", "ours", "a role")
+    (folder / "more" / "roles" / "mine" / "tasks").mkdir(parents=True)
+    (folder / "more" / "roles" / "mine" / "tasks" / "main.yml").write_text(json.dumps([show("mine")]))
+    worked = work(tmp_path, launched(tmp_path))
+    assert worked.status == "successful", worked.output
+    assert worked.shown == {"localhost": "mine"}
+    assert '"msg": "a role"' in worked.output
+
+
 # --- secrets -----
 
 SECRETS = {
