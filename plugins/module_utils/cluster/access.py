@@ -51,7 +51,7 @@ class Permission:
 
     def review(self, namespace: str) -> dict[str, Any]:
         """The `SelfSubjectAccessReview` that asks whether the user has it."""
-        resource, _, subresource = self.resource.partition("/")
+        resource, _slash, subresource = self.resource.partition("/")
         attributes = {
             "namespace": namespace,
             "verb": self.verb,

@@ -25,9 +25,14 @@ CLUSTER_ACCESS: Spec = {
     **CONNECTION,
     "namespace": {"type": "str", "required": True},
     "service_account": {"type": "str", "default": "container-group"},
-    "registry_secrets": {"type": "bool", "default": False},
-    "token": {"type": "str", "default": "none", "choices": ["none", "long_lived", "bound"]},
-    "token_seconds": {"type": "int", "default": 30 * 24 * 3600},
+    "registry_secrets": {"type": "bool", "default": False, "no_log": False},
+    "token": {
+        "type": "str",
+        "default": "none",
+        "choices": ["none", "long_lived", "bound"],
+        "no_log": False,
+    },
+    "token_seconds": {"type": "int", "default": 30 * 24 * 3600, "no_log": False},
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
     **STORE,
 }

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 from collections.abc import Mapping
@@ -93,18 +94,17 @@ def read_override(given: object) -> dict[str, Any]:
         Failure: `InvalidConfiguration`, where it can't be a Pod; the message names each field that is wrong,
             and its line where it was given as text.
     """
-    override = parse_override(given)
-    found = [fault for fault in faults.faults(override) if not fault.unknown]
+    found = [fault for fault in faults.faults(_plain(given)) if not fault.unknown]
     if found:
         named = [f"{_place(given, fault.path)} {fault.words}" for fault in found[:FAULTS_NAMED]]
         more = f"; and {len(found) - FAULTS_NAMED} more" if len(found) > FAULTS_NAMED else ""
         raise _invalid(f"{OVERRIDE}: {'; '.join(named)}{more}.")
-    return override
+    return parse_override(given)
 
 
 def unknown_fields(given: object) -> list[str]:
     """A phrase for each field of an override that is in no Pod known here, with what is likely meant."""
-    found = (fault for fault in faults.faults(parse_override(given)) if fault.unknown)
+    found = (fault for fault in faults.faults(_plain(given)) if fault.unknown)
     return [f"{_place(given, fault.path)} {fault.words}" for fault in found]
 
 
@@ -123,6 +123,16 @@ def line_of(text: str, path: faults.Path) -> int | None:
         line = found[0].start_mark.line + 1
         node = found[1]
     return line
+
+
+def _plain(given: object) -> dict[str, Any]:
+    """An override as JSON has it; empty where it is none, which is for `parse_override` to say."""
+    try:
+        parsed = yaml.safe_load(given) if isinstance(given, str) else given
+        plain = json.loads(json.dumps(parsed, default=str))
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError):
+        return {}
+    return plain if isinstance(plain, dict) else {}
 
 
 def _place(given: object, path: faults.Path) -> str:

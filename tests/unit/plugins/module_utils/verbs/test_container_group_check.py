@@ -206,10 +206,10 @@ def test_not_all_faults_are_told_at_once() -> None:
     [
         pytest.param("spec: [", "neither YAML nor JSON", id="no YAML"),
         pytest.param("just text", "must be a mapping", id="text"),
+        pytest.param({"spec": {"containers": {}}}, "spec.containers must be a list", id="no list"),
+        pytest.param("spec: 2026-01-01", r"spec \(line 1\) must be a mapping", id="date"),
         pytest.param({"kind": "Deployment"}, "must be a Pod", id="another kind"),
-        pytest.param(
-            {"spec": {"containers": []}}, "spec.containers must be a list of one or more", id="empty"
-        ),
+        pytest.param({"spec": {"containers": []}}, "spec.containers", id="empty"),
     ],
 )
 def test_what_is_no_override(given: object, words: str) -> None:

@@ -113,7 +113,9 @@ async def test_each_check_is_told_in_a_line(user: User) -> None:
     steps = user.feed.steps()
     assert len(steps) == len(result["checks"])
     assert steps[0] == f"address: ok: {user.server.url} is reached."
-    assert user.feed.steps(verbosity=1)[0] == f"connection from host {user.server.url}"
+    first = user.feed.steps(verbosity=1)[0]
+    assert first.startswith("connection from ")
+    assert user.server.url in first
 
 
 async def test_what_is_missing_fails(user: User) -> None:
