@@ -131,30 +131,18 @@ async def container_group_job(request: Request, feed: LauncherFeed, launcher: La
                 loop.add_signal_handler(number, owner.leave)
         finished = asyncio.Event()
         owning = asyncio.create_task(owner.own(request.environ, finished))
-        if launch.wait:
-            await _wait_attached(owning, finished, owner, launcher)
-        await _answer(feed, await _result(opened, job_id, job, owner.unfinished or _error(owning)))
-        await owning
+        if not launch.wait:
+            await _answer(feed, await _result(opened, job_id, job, None))
+            await owning
+            return None
+        watching = asyncio.create_task(_cancel_without(launcher, owner))
+        try:
+            trouble = await _first(owning, finished) or owner.unfinished
+            await _answer(feed, await _result(opened, job_id, job, trouble))
+            await owning
+        finally:
+            watching.cancel()
         return None
-
-
-async def _wait_attached(
-    owning: asyncio.Task[None], finished: asyncio.Event, owner: JobOwner, launcher: Launcher
-) -> None:
-    """Waits until the job has ended, and cancels it where its launcher goes before."""
-    watching = asyncio.create_task(_cancel_without(launcher, owner))
-    waiting = asyncio.create_task(finished.wait())
-    try:
-        await asyncio.wait((owning, waiting), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        watching.cancel()
-        waiting.cancel()
-
-
-def _error(owning: asyncio.Task[None]) -> Failure | None:
-    """Why an owner gave up, where it did."""
-    error = owning.exception() if owning.done() else None
-    return None if error is None else Failure.of(error)
 
 
 async def _result(opened: OpenStore, job_id: int, job: NewJob, trouble: Failure | None) -> Result:
@@ -173,6 +161,15 @@ async def _result(opened: OpenStore, job_id: int, job: NewJob, trouble: Failure 
 async def _answer(feed: LauncherFeed, result: Result) -> None:
     feed.tell({"type": "result", "result": result})
     await feed.flush()
+
+
+async def _first(owning: asyncio.Task[None], finished: asyncio.Event) -> Failure | None:
+    """Waits until the job has its final status; what is wrong where its owner gave up instead."""
+    waiting = asyncio.create_task(finished.wait())
+    await asyncio.wait((owning, waiting), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    error = owning.exception() if owning.done() else None
+    return None if error is None else Failure.of(error)
 
 
 async def _cancel_without(launcher: Launcher, owner: JobOwner) -> None:
