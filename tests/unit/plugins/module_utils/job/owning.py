@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
@@ -93,6 +94,12 @@ class Scene:
             return self.payloads[-1]
 
         self.request = RunRequest(launch, identity, self.lease, build)
+
+    def outage(self, seconds: int) -> None:
+        """Sets how long the cluster may be away."""
+        launch = self.request.launch
+        group = replace(launch.group, cluster_outage_timeout=seconds)
+        self.request = replace(self.request, launch=replace(launch, group=group))
 
     def owner(self, connection: Connection, **environ: str) -> JobOwner:
         async def prepare() -> Start:
