@@ -38,10 +38,14 @@ options:
         E(K8S_AUTH_VERIFY_SSL) and E(K8S_AUTH_SSL_CA_CERT) variables; else the file of E(KUBECONFIG), or
         C(~/.kube/config); else the service account of the pod that C(ansible-playbook) runs in. C(-v) shows
         which it was.
+      - Relative paths in these options start at the playbook's folder, those in environment variables at the
+        folder in which C(ansible-playbook) was started.
     type: dict
     suboptions:
       kubeconfig:
-        description: Path of a kubeconfig, or its content as a mapping.
+        description:
+          - Path of a kubeconfig, or its content as a mapping; content that is text becomes one with the
+            filter P(ansible.builtin.from_yaml#filter).
         type: raw
       context:
         description: The context of the kubeconfig to use; without it, its current one.
@@ -98,7 +102,7 @@ options:
         type: int
         default: 300
   name:
-    description: What to call the job; without it, the playbook's path.
+    description: What to call the job, in one line of at most 512 characters; without it, the playbook's path.
     type: str
   project:
     description:
@@ -126,7 +130,8 @@ options:
     required: true
   extra_vars:
     description:
-      - Extra variables. They are data, as in AWX; a template that is left in one is not evaluated in the pod.
+      - Extra variables, which also answer the playbook's C(vars_prompt). They are data, as in AWX; a template
+        that is left in one is not evaluated in the pod.
     type: dict
     default: {}
   credentials:
@@ -232,6 +237,9 @@ options:
     description: Wins over O(container_group.cluster_outage_timeout).
     type: int
 notes:
+  - Nobody can answer a question in a pod, so a playbook that asks one waits until O(timeout), or for ever
+    without it. Variables of C(vars_prompt) can be given in O(extra_vars), and then are not asked for; a
+    C(pause) with a C(prompt) has no answer.
   - What the playbook prints, and the variables that it sets with C(set_stats), can be read by whoever may
     read the pod's log.
 seealso:

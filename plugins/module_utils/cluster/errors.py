@@ -150,7 +150,7 @@ def _refusal(words: str, document: dict[str, Any], details: dict[str, Any]) -> F
         reason = "AttachForbidden" if details["resource"] == "pods/attach" else "Forbidden"
         return Failure(reason, message, 403, details=details, traceback=words)
     if "exceeded quota:" in words:
-        message = f"The namespace's quota leaves no room for the pod: {words}"
+        message = f"The namespace's quota leaves no room for the pod: {words.rstrip('.')}."
         return Failure("QuotaExceeded", message, 403, details=details, traceback=words)
     causes = (document.get("details") or {}).get("causes") or []
     if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
