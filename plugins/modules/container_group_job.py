@@ -62,7 +62,7 @@ options:
     description: Name or id of an organization; chooses between stored objects of the same name.
     type: str
   name:
-    description: What to call the job; without it, the playbook's path.
+    description: What to call the job, in one line of at most 512 characters; without it, the playbook's path.
     type: str
   project:
     description:
@@ -91,7 +91,8 @@ options:
     type: raw
   extra_vars:
     description:
-      - Extra variables. They are data, as in AWX; a template that is left in one is not evaluated in the pod.
+      - Extra variables, which also answer the playbook's C(vars_prompt). They are data, as in AWX; a template
+        that is left in one is not evaluated in the pod.
     type: dict
   credentials:
     description:
@@ -179,6 +180,9 @@ options:
     description: Seconds that the cluster may be away; wins over the container group's.
     type: int
 notes:
+  - Nobody can answer a question in a pod, so a playbook that asks one waits until O(timeout), or for ever
+    without it. Variables of C(vars_prompt) can be given in O(extra_vars), and then are not asked for; a
+    C(pause) with a C(prompt) has no answer.
   - What the playbook prints, and the variables that it sets with C(set_stats), can be read by whoever may
     read the pod's log.
 seealso:

@@ -30,7 +30,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.kubecon
     MISSING_LIBRARY,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, shortened
 
 _LOGIN_PROGRAM = Path(__file__).with_name("kubeconfig_login.py")
 
@@ -169,7 +169,7 @@ async def _log_in(connection: Connection, environ: Mapping[str, str], login_seco
         )
     answer = json.loads(output) if process.returncode == 0 else {}
     if not answer.get("authorization") and not answer.get("client_certificate"):
-        last = said.splitlines()[-1][:300] if said else "it says nothing"
+        last = shortened(said.splitlines()[-1], 300) if said else "it says nothing"
         raise Failure("Unauthorized", f"{what} gave no credentials: {last}.", traceback=said[-4096:])
     return Credentials(
         answer["authorization"],

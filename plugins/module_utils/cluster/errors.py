@@ -13,7 +13,7 @@ import json
 import re
 from typing import Any
 
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, shortened
 
 WORDS_LIMIT = 4096
 """How many characters of an answer are kept as the server's own words."""
@@ -71,11 +71,11 @@ def words_of(body: bytes | str | dict[str, Any]) -> str:
     """The answer in the server's own words: a Status's message, else the text of the body, cut."""
     status = status_document(body)
     if status is not None:
-        return str(status.get("message") or status.get("reason") or "")[:WORDS_LIMIT]
+        return shortened(str(status.get("message") or status.get("reason") or ""), WORDS_LIMIT)
     if isinstance(body, dict):
-        return json.dumps(body)[:WORDS_LIMIT]
+        return shortened(json.dumps(body), WORDS_LIMIT)
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
-    return text.strip()[:WORDS_LIMIT]
+    return shortened(text.strip(), WORDS_LIMIT)
 
 
 def failure_of(
@@ -150,7 +150,7 @@ def _refusal(words: str, document: dict[str, Any], details: dict[str, Any]) -> F
         reason = "AttachForbidden" if details["resource"] == "pods/attach" else "Forbidden"
         return Failure(reason, message, 403, details=details, traceback=words)
     if "exceeded quota:" in words:
-        message = f"The namespace's quota leaves no room for the pod: {words}"
+        message = f"The namespace's quota leaves no room for the pod: {words.rstrip('.')}."
         return Failure("QuotaExceeded", message, 403, details=details, traceback=words)
     causes = (document.get("details") or {}).get("causes") or []
     if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
@@ -186,8 +186,8 @@ def _fields(words: str, document: dict[str, Any]) -> list[str]:
 
 
 def _first_line(words: str) -> str:
-    return words.strip().split("\n", 1)[0][:500]
+    return shortened(words.strip().split("\n", 1)[0], 500)
 
 
 def _excerpt(words: str) -> str:
-    return f'"{" ".join(words.split())[:80]}"' if words.strip() else "an empty body"
+    return f'"{shortened(" ".join(words.split()), 80)}"' if words.strip() else "an empty body"

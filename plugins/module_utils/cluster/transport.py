@@ -294,7 +294,7 @@ class Transport:
     def stranger(self, answer: Answer) -> Failure:
         """What to raise for an answer that is good, but not from Kubernetes."""
         words = words_of(self._without_secrets(answer.body))
-        what = f'it answered {answer.status} with "{" ".join(words.split())[:80]}"'
+        what = f'it answered {answer.status} with "{shortened(" ".join(words.split()), 80)}"'
         return not_kubernetes(self.connection.host, what, answer.status, words)
 
     async def _ask_once(self, request: Request, credentials: Credentials) -> Answer:

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import shortened
+
+NAME_LIMIT = 512
+"""Characters of a job's name."""
 _SEQUENCES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]?"  # control sequences: colours, cursor (ECMA-48, 5.4)
     r"|\x1b[PX\]^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # strings: window titles, links, device control (5.6)
@@ -18,3 +22,8 @@ _SEQUENCES = re.compile(
 def plain_text(text: str) -> str:
     """`text` without escape sequences and control characters; tabs and line feeds stay."""
     return _SEQUENCES.sub("", text)
+
+
+def one_line(text: str, limit: int) -> str:
+    """The same on one line, and at most `limit` characters of it."""
+    return shortened(" ".join(plain_text(text).split()), limit)

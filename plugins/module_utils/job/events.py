@@ -10,11 +10,12 @@ length is announced and whose base64 has no end of line of its own (ansible-runn
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, shortened
 
 MAX_LINE = 32 << 20
 """Bytes of one line, hence of one event."""
@@ -28,6 +29,9 @@ KEPT_LINES = 40
 """Last lines of output that are kept to explain an end without events."""
 KEPT_WIDTH = 1024
 """Characters that are kept of each of them."""
+
+_COMPLAINT = re.compile(r"^(?:\x1b\[[\d;]*m)*(?:ERROR!|\[ERROR\]|[\w.-]+: error:).*", re.MULTILINE)
+"""What ansible-playbook says before it ends; with wrong arguments, its whole help comes after it."""
 
 HOST_STATUSES = ("ok", "changed", "failed", "unreachable", "skipped")
 
@@ -89,6 +93,8 @@ class Summary:
         explanation: the runner's `job_explanation` and `result_traceback`, if it gave any.
         events: how many there were; counters 1 to `events` are all there.
         playbook_started: `playbook_on_start` was seen.
+        play_started: `playbook_on_play_start` was seen, before which nothing can change.
+        complaint: the first line before any playbook that says why there will be none, cut at `KEPT_WIDTH`.
         stats: the playbook's own recap was seen.
         eof: the runner's end mark was seen.
         hosts: how many hosts ended in each of `HOST_STATUSES`.
@@ -101,6 +107,8 @@ class Summary:
     explanation: str = ""
     events: int = 0
     playbook_started: bool = False
+    play_started: bool = False
+    complaint: str = ""
     stats: bool = False
     eof: bool = False
     hosts: dict[str, int] = field(default_factory=dict)
@@ -132,6 +140,9 @@ class Summary:
         facts = fields.get("event_data")
         if isinstance(facts, dict):
             self._look(name, facts)
+        if stdout and not (self.complaint or self.playbook_started):
+            found = _COMPLAINT.search(stdout)
+            self.complaint = found[0][:KEPT_WIDTH] if found else ""
         if stdout:
             self.last_lines.extend(line[:KEPT_WIDTH] for line in stdout.splitlines()[-KEPT_LINES:])
         return Event(counter, name, stdout, _changed(facts))
@@ -151,6 +162,8 @@ class Summary:
             self._note_failure(facts, unreachable=name == "runner_on_unreachable")
         elif name == "playbook_on_start":
             self.playbook_started = True
+        elif name == "playbook_on_play_start":
+            self.play_started = True
         elif name == "playbook_on_stats":
             self._take_stats(facts)
 
@@ -166,7 +179,7 @@ class Summary:
             host[:256],
             str(facts.get("task", ""))[:256],
             str(facts.get("play", ""))[:256],
-            str(message)[:1024],
+            shortened(str(message), KEPT_WIDTH),
             unreachable,
         )
 
@@ -283,7 +296,9 @@ def _parsed(line: bytearray) -> dict[str, Any]:
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError) as exc:
-        raise _violation(f"a line that is not JSON: {line[:80].decode('utf-8', 'replace')!r}") from exc
+        raise _violation(
+            f"a line that is not JSON: {shortened(line[:999].decode('utf-8', 'replace'), 80)!r}"
+        ) from exc
     if not isinstance(fields, dict):
         raise _violation("a line that is not a mapping")
     return fields

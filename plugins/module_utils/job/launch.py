@@ -22,6 +22,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials
     VaultCredential,
     read_credentials,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import NAME_LIMIT, one_line
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import (
     LIMITS,
     LOST_ATTACHED,
@@ -186,7 +187,7 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
             " connects."
         )
     return Launch(
-        name=params.get("name") or playbook,
+        name=one_line(params.get("name") or "", NAME_LIMIT) or one_line(playbook, NAME_LIMIT),
         group=group,
         namespace=_namespace(given_group.get("namespace"), group.pod_spec_override),
         project=str(project),

@@ -248,7 +248,7 @@ class JobOwner:
             "result_traceback": failure.traceback if failure is not None else "",
             "host_status_counts": summary.hosts,
             "event_count": self._recorder.stored_events,
-            "changed": summary.changed if summary.stats else (None if outcome.worker_started else False),
+            "changed": _changed(outcome),
             "artifacts": summary.artifacts,
             "pod_deleted": removal is None,
         }
@@ -327,3 +327,13 @@ class JobOwner:
     def record(self, batch: Batch) -> None:
         """Gives events to the recorder."""
         self._recorder.add(batch)
+
+
+def _changed(outcome: Outcome) -> bool | None:
+    """Whether the playbook changed anything; None where that can't be known."""
+    summary = outcome.summary
+    if summary.stats:
+        return summary.changed
+    # With the supervisor's report all of the output is there, and no play can have been overlooked.
+    none_ran = outcome.ended is not None and not summary.play_started
+    return False if none_ran or not outcome.worker_started else None

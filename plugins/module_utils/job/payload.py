@@ -286,9 +286,6 @@ def runner_arguments(launch: Launch, ident: str, inventory: str) -> dict[str, An
         "passwords": prompts(launch.credentials),
         "ssh_key": launch.credentials.machine.ssh_key_data,
         "cmdline": shlex.join(command_line(launch)),
-        "limit": launch.limit,
-        "tags": ",".join(launch.tags),
-        "skip_tags": ",".join(launch.skip_tags),
         "forks": launch.forks,
         "verbosity": launch.verbosity,
     }
@@ -305,10 +302,14 @@ ENVIRONMENT = {
 
 
 def command_line(launch: Launch) -> list[str]:
-    """The options of ansible-playbook that ansible-runner has no argument for."""
+    """The options of ansible-playbook that ansible-runner has no argument for that takes any value."""
     machine = launch.credentials.machine
+    tags, skip_tags = ",".join(launch.tags), ",".join(launch.skip_tags)
     # With `=`, since a value may begin with a dash.
     given = {
+        f"--limit={launch.limit}": launch.limit,
+        f"--tags={tags}": tags,
+        f"--skip-tags={skip_tags}": skip_tags,
         f"--user={machine.username}": machine.username,
         "--ask-pass": machine.password,
         "--become": launch.become_enabled,

@@ -39,6 +39,14 @@ FINAL_PULL_WORDS = (
 )
 """What registries and container runtimes say where asking again can't help; compared in lower case."""
 MISSING_PROGRAM = "executable file not found"
+OF_COMMANDS = frozenset(("ContainerStart", "ContainerTerminated"))
+COMMAND_HINT = (
+    "Read the container's last state in result_traceback. If the job never began: pod_spec_override gives"
+    " the worker container a command, which replaces the image's entrypoint and must run what it is given"
+    " in args."
+)
+"""For failures of `OF_COMMANDS`, where a `command` may be why."""
+INIT_CONTAINER = "init container "
 DISRUPTIONS = {
     "PreemptionByScheduler": "Preempted",
     "DeletionByTaintManager": "NodeLost",
@@ -66,6 +74,7 @@ class PodState:
         deleting: somebody has asked for the pod's deletion.
         disruption: reason of our table for a disruption that the cluster announces, else "".
         unschedulable: the scheduler's words where it finds no node, else "".
+        command: the worker container has a `command`, which runs instead of the image's entrypoint.
     """
 
     uid: str
@@ -78,6 +87,7 @@ class PodState:
     deleting: bool
     disruption: str
     unschedulable: str
+    command: bool
 
     @property
     def pulling(self) -> bool:
@@ -120,6 +130,10 @@ def pod_state(pod: Document, worker: str) -> PodState:
             if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable"
             else ""
         ),
+        command=any(
+            container.get("name") == worker and container.get("command")
+            for container in (pod.get("spec") or {}).get("containers") or ()
+        ),
     )
 
 
@@ -131,7 +145,7 @@ def _container(status: Document, worker: str) -> tuple[ContainerState, str, str,
         if waiting and waiting.get("reason") not in (None, "PodInitializing", "ContainerCreating"):
             return "waiting", str(waiting["reason"]), str(waiting.get("message") or ""), None
         if ended and ended.get("exitCode"):
-            words = f"init container {entry.get('name')!r} ended with exit code {ended['exitCode']}"
+            words = f"{INIT_CONTAINER}{entry.get('name')!r} ended with exit code {ended['exitCode']}"
             return "terminated", str(ended.get("reason") or "Error"), words, None
     for entry in status.get("containerStatuses") or ():
         if entry.get("name") != worker:
@@ -191,7 +205,7 @@ def _ended_worker(state: PodState) -> Failure:
         return _failure(
             state, "OOMKilled", f"The worker container was killed for using too much memory ({words})."
         )
-    if MISSING_PROGRAM in state.message:
+    if MISSING_PROGRAM in state.message and not state.command:
         return _failure(state, "RunnerMissing", f"The image has no python3 to start the job with ({words}).")
     if state.reason in START_REASONS or state.reason == "ContainerCannotRun":
         return _failure(state, "ContainerStart", f"The worker container can't be started ({words}).")
@@ -262,8 +276,12 @@ def evidence(pod: Document | None, events: Iterable[Document] = ()) -> str:
 
 
 def _failure(state: PodState, reason: str, message: str) -> Failure:
+    sentence = " ".join(message.split())
+    of_worker = not state.message.startswith(INIT_CONTAINER)
+    by_command = state.command and of_worker and reason in OF_COMMANDS
     return Failure(
         reason,
-        " ".join(message.split()),
+        sentence + ("" if sentence.endswith((".", "!", "?")) else "."),
+        hint=COMMAND_HINT if by_command else "",
         details={"node": state.node, "phase": state.phase, "container_reason": state.reason},
     )

@@ -273,5 +273,6 @@ def silence(how_long: str) -> Failure:
     return Failure(
         "RunnerMissing",
         f"The worker container runs, but the job's supervisor in it did not answer {how_long}. The image's"
-        " entrypoint must run the command that it is given, as those of execution environments do.",
+        " entrypoint, or the command that pod_spec_override has in its place, must run what it is given in"
+        " args, as those of execution environments do.",
     )

@@ -215,6 +215,11 @@ class SupervisedRun(ABC):
     async def output(self, piece: bytes) -> int:
         """Reads the events in it, shows them and takes them to the store."""
         batch = self._stream.feed(piece)
+        if any(event.name == "playbook_on_vars_prompt" for event in batch.events):
+            self._progress.warning(
+                "the playbook asks for a variable (vars_prompt) and waits, but nobody can answer it in a job;"
+                " give the variable in extra_vars"
+            )
         if batch.lines:
             self._progress.events(batch)
         self._notebook.record(batch)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, shortened
+from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import one_line, plain_text
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Summary, TaskFailure
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import Ended
 
@@ -20,6 +20,14 @@ _INVENTORY_ERROR = re.compile(
 
 SENTENCE_LIMIT = 1024
 """Characters of the supervisor's reason that a message repeats."""
+_PREFIX = re.compile(r"(?:\[ERROR\]:|ERROR!|[\w.-]+: error:)\s*")
+_LOCKED_KEY = re.compile(r"Bad passphrase, try again for .*ssh_key_data")
+_REFUSED_KEY = re.compile(r'Error loading key ".*ssh_key_data": (.+)')
+"""What ssh-add of OpenSSH prints; `ssh_key_data` is the file that ansible-runner gives it."""
+
+READ_OUTPUT = "Read the output."
+WORDS_LIMIT = 200
+ERROR_LIMIT = 500
 NAMED_HOSTS = 3
 """Failed hosts that the message names; the failure's details have them all."""
 
@@ -40,11 +48,8 @@ def verdict(ended: Ended, summary: Summary, timeout: int, place: str = "the pod"
     if ended.cause == "exit":
         return _exited(ended, summary, place)
     if ended.cause == "timeout":
-        return Failure(
-            "JobTimeout",
-            f"The playbook was stopped at its time limit of {timeout} s.",
-            traceback=ended.stderr,
-        )
+        message = f"The playbook was stopped at its time limit of {timeout} s.{_unanswered(summary)}"
+        return Failure("JobTimeout", message, traceback=ended.stderr)
     if ended.cause == "cancel":
         return Failure("PodDeleted", "The pod was asked to stop by somebody else.", traceback=ended.stderr)
     if ended.cause == "runner_missing":
@@ -82,16 +87,48 @@ def _playbook_failed(ended: Ended, summary: Summary, said: str, place: str) -> F
             f"The inventory can't be parsed in {place}: {_error_line(said)}",
             traceback=said,
         )
+    key_trouble = None if summary.playbook_started else _key_trouble(said)
+    if key_trouble is not None:
+        return key_trouble
     failures = summary.failures
     details = {
         "failed_hosts": sorted(failure.host for failure in failures),
         "tasks": [failure.as_detail() for failure in failures],
     }
     if not failures:
-        message = f"The playbook failed: {_error_line(said)}"
-        return Failure("PlaybookFailed", message, details=details, traceback=ended.stderr or said)
+        message = f"The playbook failed: {_error_line(summary.complaint or said)}"
+        return Failure(
+            "PlaybookFailed", message, hint=READ_OUTPUT, details=details, traceback=ended.stderr or said
+        )
     message = f"The playbook failed on {_named(failures)}."
     return Failure("PlaybookFailed", message, details=details, traceback=ended.stderr)
+
+
+def _key_trouble(said: str) -> Failure | None:
+    """Why ssh-add, which runs before the playbook, did not take the key of the machine credential."""
+    if _LOCKED_KEY.search(said):
+        return Failure(
+            "InvalidConfiguration",
+            "The passphrase in ssh_key_unlock does not unlock the key in ssh_key_data.",
+            traceback=said,
+        )
+    refusal = _REFUSED_KEY.search(said)
+    if refusal is None:
+        return None
+    words = shortened(refusal[1].strip(), WORDS_LIMIT)
+    message = f"The key in ssh_key_data can't be used; ssh-add says: {words}."
+    return Failure("InvalidConfiguration", message, traceback=said)
+
+
+def _unanswered(summary: Summary) -> str:
+    """What to say where the last line of the output looks like a question that nobody has answered."""
+    last = plain_text(summary.last_lines[-1]).strip() if summary.last_lines else ""
+    if not last.endswith((":", "?")):
+        return ""
+    return (
+        f' Its last line, "{shortened(last, WORDS_LIMIT)}", looks like a question, which nobody can answer in'
+        " a pod: give variables of vars_prompt in extra_vars, and use no pause with a prompt."
+    )
 
 
 def _named(failures: list[TaskFailure]) -> str:
@@ -105,7 +142,7 @@ def _named(failures: list[TaskFailure]) -> str:
 
 def _host(failure: TaskFailure) -> str:
     what = "unreachable at" if failure.unreachable else "failed at"
-    said = " ".join(plain_text(failure.message).split())[:200]
+    said = one_line(plain_text(failure.message), WORDS_LIMIT)
     return f"{plain_text(failure.host)} ({what} task {plain_text(failure.task)!r}: {said})"
 
 
@@ -114,7 +151,7 @@ def _error_line(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("ERROR", "[ERROR]"))]
     chosen = (errors or lines or ["it printed nothing"])[0]
-    return chosen.removeprefix("[ERROR]:").removeprefix("ERROR!").strip()[:500]
+    return shortened(_PREFIX.sub("", one_line(chosen, 2 * ERROR_LIMIT)), ERROR_LIMIT)
 
 
 def _sentence(words: str) -> str:

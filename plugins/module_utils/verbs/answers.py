@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import NAME_LIMIT, one_line
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import advice, refusal
 
 OF_JOBS = frozenset(("container_group_job", "job_cancel", "job_wait"))
@@ -26,7 +27,7 @@ def refused(verb: str, failure: Failure, *, name: str = "", controller_node: str
         controller_node: host name of the controller.
     """
     if verb in OF_JOBS:
-        return refusal(failure, name=name, controller_node=controller_node)
+        return refusal(failure, name=one_line(name, NAME_LIMIT), controller_node=controller_node)
     return {
         "changed": False,
         "failed": True,

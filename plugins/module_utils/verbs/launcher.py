@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
+from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import one_line
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import advice
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import LAUNCHING, refused
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
@@ -160,8 +160,8 @@ def _message(line: bytes) -> dict[str, Any]:
         message = None
     if isinstance(message, dict) and isinstance(message.get("type"), str):
         return message
-    words = plain_text(line.decode("utf-8", "replace")).strip()
-    return {"type": "warning", "text": f"the job process printed what is no message: {words[:200]!r}"}
+    words = one_line(line.decode("utf-8", "replace"), 200)
+    return {"type": "warning", "text": f"the job process printed what is no message: {words!r}"}
 
 
 def request_line(request: Request) -> bytes:

@@ -39,6 +39,12 @@ def worker(**fields: Any) -> dict[str, Any]:
     return {"spec": {"containers": [{"name": "worker", "image": IMAGE, **fields}]}}
 
 
+def test_a_command_in_the_override_that_does_not_run_the_job(controller: Controller, job: Options) -> None:
+    facts = failed(controller, job, pod_spec_override=worker(command=["sh", "-c", "exit 3"]))
+    assert facts["failure"]["reason"] == "ContainerTerminated"
+    assert "pod_spec_override gives the worker container a command" in facts["failure"]["hint"]
+
+
 def test_an_image_that_does_not_exist_ends_at_once(
     controller: Controller, job: Options, registry: str
 ) -> None:

@@ -39,7 +39,7 @@ class Played:
 
 
 class User:
-    """Somebody with a folder, a store in it, and Ansible."""
+    """Somebody with a store and Ansible, who starts it in a folder above that of the playbook."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,7 +59,7 @@ class User:
     def write(self, name: str, text: str) -> Path:
         """Writes a file below the folder."""
         path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         return path
 
@@ -71,16 +71,16 @@ class User:
             time.sleep(0.05)
 
     def processes(self) -> list[bytes]:
-        """The command line and environment of each process that uses the store."""
+        """The command line and environment of each process that runs for the user."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 lines = (folder / "environ").read_bytes() + b" " + (folder / "cmdline").read_bytes()
-                if f"JOBPODS_DATA_DIR={self.store}".encode() in lines:
+                if f"HOME={self.folder}\0".encode() in lines:
                     found.append(lines)
         return found
 
-    def play(self, *tasks: dict[str, Any], arguments: tuple[str, ...] = ()) -> Played:
+    def play(self, *tasks: dict[str, Any], arguments: tuple[str, ...] = (), **environ: str) -> Played:
         """Runs tasks in a play about the host that is away; a failure of one stops nothing."""
         registered = [
             {"register": f"result_{index}", "ignore_errors": True, **task} for index, task in enumerate(tasks)
@@ -88,20 +88,27 @@ class User:
         names = ", ".join(f"result_{index}" for index in range(len(tasks)))
         copy = {"content": "{{ [" + names + "] | to_json }}", "dest": str(self.folder / "results.json")}
         keep = {"ansible.builtin.copy": copy, "check_mode": False, **HERE}
-        self.write("play.yml", yaml.safe_dump([{**AWAY, "tasks": [*registered, keep]}]))
+        self.write("book/play.yml", yaml.safe_dump([{**AWAY, "tasks": [*registered, keep]}]))
         ended = subprocess.run(
-            [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "hosts", "play.yml", *arguments],
+            [
+                str(Path(sys.executable).with_name("ansible-playbook")),
+                "-i",
+                "hosts",
+                "book/play.yml",
+                *arguments,
+            ],
             cwd=self.folder,
             env={
                 "PATH": os.environ["PATH"],
                 "HOME": str(self.folder),
                 "TMPDIR": str(self.folder / "tmp"),
                 "LC_ALL": "C.UTF-8",
-                "JOBPODS_DATA_DIR": str(self.store),
+                "JOBPODS_DATA_DIR": "store",
                 "ANSIBLE_COLLECTIONS_PATH": str(Path(failures.__file__).parents[5]),
                 "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
                 "ANSIBLE_ASYNC_DIR": str(self.folder / "async"),
                 "ANSIBLE_REMOTE_TMP": str(self.folder / "remote"),
+                **environ,
             },
             capture_output=True,
             text=True,
@@ -170,7 +177,7 @@ def test_without_poll_the_result_is_where_async_status_looks(user: User) -> None
 
 
 def test_without_poll_secrets_are_in_no_file_and_no_command_line(user: User) -> None:
-    user.write("project/site.yml", "[]")
+    user.write("book/project/site.yml", "[]")
     # The job waits for a program that gives the credentials of its connection.
     login = user.write("login", "#!/bin/sh\n>asked\nuntil [ -e go ]; do sleep 0.1; done\nexit 1\n")
     login.chmod(0o700)
@@ -193,7 +200,7 @@ def test_without_poll_secrets_are_in_no_file_and_no_command_line(user: User) -> 
     secret = {"secret": "{{ 's3cret' ~ '-value' }}"}
     user.play(verb("container_group_job", job, **{"async": 60, "poll": 0, "vars": secret}))
     try:
-        user.wait(lambda: (user.folder / "asked").exists(), "the job to ask for credentials")
+        user.wait((user.folder / "book" / "asked").exists, "the job to ask for credentials")
         processes = user.processes()
         files = [path for path in user.folder.rglob("*") if path.is_file()]
         assert [path for path in files if SECRET in path.read_bytes()] == []
@@ -202,7 +209,7 @@ def test_without_poll_secrets_are_in_no_file_and_no_command_line(user: User) -> 
         assert sum(b"entry.py" in lines for lines in processes) == 2
         assert [lines for lines in processes if SECRET in lines] == []
     finally:
-        user.write("go", "")
+        user.write("book/go", "")
         user.wait(lambda: not user.processes(), "the job to end")
 
 
@@ -211,3 +218,23 @@ def test_without_poll_a_folder_that_cannot_be_made_is_told(user: User) -> None:
     (refused,) = user.play(verb("job_info", {}, **{"async": 60, "poll": 0})).results
     assert refused["failed"]
     assert f"async_dir {user.folder}/async (ANSIBLE_ASYNC_DIR) can't be written to" in refused["msg"]
+
+
+# --- where relative paths start -----
+
+
+def test_relative_paths_start_where_whoever_wrote_them_stands(user: User) -> None:
+    """Those of a playbook in its folder, those of the environment where Ansible was started."""
+    user.write("book/project/site.yml", "[]")
+    job = {"project": "project", "playbook": "site.yml", "inventory": "a,"}
+    of_task = verb("container_group_job", {**job, "container_group": {"kubeconfig": "of/task"}})
+    of_variable = verb("container_group_job", job)
+    played = user.play(of_task, of_variable, K8S_AUTH_KUBECONFIG="of/variable")
+    messages = [result["msg"] for result in played.results]
+    assert f"kubeconfig names {user.folder}/book/of/task, which does not exist" in messages[0]
+    assert f"K8S_AUTH_KUBECONFIG names {user.folder}/of/variable, which does not exist" in messages[1]
+
+
+def test_a_store_of_the_environment_lies_where_ansible_was_started(user: User) -> None:
+    user.play(verb("job_info", {}))
+    assert (user.store / "jobpods.db").is_file()

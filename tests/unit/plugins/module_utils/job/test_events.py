@@ -158,3 +158,20 @@ def test_last_lines_are_kept_and_only_the_beginning_of_each() -> None:
         f"{counter}/{number}" for counter in range(1, 6) for number in range(15)
     ][-KEPT_LINES:]
     assert {len(text) for text in kept} == {KEPT_WIDTH}
+
+
+def test_what_is_said_before_any_playbook_is_kept_however_much_comes_after_it() -> None:
+    stream = RunnerStream()
+    printed = ["usage: x", "\x1b[0;31mansible-playbook: error: no\x1b[0m\nx", *["help"] * 200, "ERROR! two"]
+    for counter, text in enumerate(printed, 1):
+        stream.feed(event(counter, "verbose", text))
+    assert stream.summary.complaint == "\x1b[0;31mansible-playbook: error: no\x1b[0m"
+
+
+def test_errors_within_a_playbook_are_no_complaint_of_its_start() -> None:
+    stream = RunnerStream()
+    stream.feed(event(1, "playbook_on_start"))
+    assert not stream.summary.play_started
+    stream.feed(event(2, "playbook_on_play_start"))
+    stream.feed(event(3, "verbose", "ERROR! later"))
+    assert (stream.summary.complaint, stream.summary.play_started) == ("", True)

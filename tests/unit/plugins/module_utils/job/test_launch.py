@@ -110,6 +110,19 @@ def test_image_of_the_job_wins_over_the_group_s(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        pytest.param("Deploy", "Deploy", id="plain"),
+        pytest.param("a\x1b[31m\n\tb\x1b]0;title\x07\x9bc", "a bc", id="escape sequences and line breaks"),
+        pytest.param("x" * 600, "x" * 511 + "…", id="long"),
+        pytest.param(" \x1b[0m\n", "site.yml", id="nothing left"),
+    ],
+)
+def test_name_is_one_line_that_a_terminal_only_shows(folder: Path, given: str, name: str) -> None:
+    assert launched(folder, name=given).name == name
+
+
+@pytest.mark.parametrize(
     ("group", "namespace"),
     [
         pytest.param({}, "default", id="none"),
@@ -546,7 +559,7 @@ def test_environment_of_the_task_wins_over_the_process_own(
     request = Request("container_group_job", {}, str(folder), environment=environment)
     found = resolve_connection(launched(folder).group.connection, request.environ, request.home)
     assert (found.host, found.token) == ("https://task.test", "of-the-task")
-    assert found.source == "K8S_AUTH_HOST https://task.test"
+    assert found.source == "https://task.test (K8S_AUTH_HOST)"
     assert request.home == folder
 
 
@@ -648,5 +661,5 @@ def test_tasks_get_the_result_of_a_job_that_was_never_made(folder: Path) -> None
     assert "127.0.0.1" in said["away"]
     assert [result["job"]["id"] for result in results.values()] == [None, None, None, None, 1]
     assert all(result["failed"] and not result["changed"] for result in results.values())
-    assert "connection from K8S_AUTH_HOST https://127.0.0.1:1" in ended.stdout
+    assert "connection from https://127.0.0.1:1 (K8S_AUTH_HOST)" in ended.stdout
     assert "s3cret" not in ended.stdout + ended.stderr + json.dumps(results)

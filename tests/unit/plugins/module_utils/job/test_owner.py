@@ -49,6 +49,22 @@ NOWHERE = Connection(host="https://127.0.0.1:1", source="the test", token="t")  
 # --- ends -----
 
 
+async def test_end_before_any_play_has_changed_nothing(scene: Scene, authority: Authority) -> None:
+    prompt = event(2, "playbook_on_vars_prompt", "") + event(3, "verbose", "Who is it: ")
+    async with cluster(scene, authority, BEGIN + prompt + say(status="failed") + say(eof=True)) as at:
+        record = await scene.own(at.connection)
+    assert (record.status, record.changed) == ("failed", False)
+    (warning,) = scene.told.warnings
+    assert "vars_prompt" in warning
+    assert "extra_vars" in warning
+
+
+async def test_end_within_a_play_may_have_changed_something(scene: Scene, authority: Authority) -> None:
+    begun = BEGIN + event(2, "playbook_on_play_start", "PLAY")
+    async with cluster(scene, authority, begun + say(status="failed") + say(eof=True)) as at:
+        assert (await scene.own(at.connection)).changed is None
+
+
 async def test_good_end(scene: Scene, authority: Authority) -> None:
     async with cluster(scene, authority, GOOD) as at:
         record = await scene.own(at.connection)

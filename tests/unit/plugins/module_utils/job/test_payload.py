@@ -21,13 +21,14 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import RunnerStream
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import Launch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import (
     CHUNK,
@@ -38,6 +39,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.payload imp
     prompts,
     runner_arguments,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.job.verdict import verdict
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import Ended
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.launching import launched
 
 DEADLINE = 120
@@ -95,6 +98,18 @@ class Worked:
             for line in results
             if "msg" in line["event_data"]["res"]
         }
+
+
+def judged(worked: Worked) -> Failure:
+    """The failure that is made of what a worker printed, where it was no success."""
+    stream = RunnerStream()
+    for line in worked.lines:
+        if "zipfile" not in line:
+            stream.feed(json.dumps(line).encode() + b"\n")
+    ended = Ended(0, "exit", 1, None, "", "", None, None, 1.0, 0)
+    failure = verdict(ended, stream.summary, 0)
+    assert failure is not None
+    return failure
 
 
 def content(payload: Payload) -> bytes:
@@ -650,8 +665,27 @@ def test_wrong_passphrase_fails_and_hangs_not(tmp_path: Path, short: Path, ssh_k
     inputs = {"ssh_key_data": ssh_key, "ssh_key_unlock": "wrong"}
     credentials = [{"credential_type": "machine", "inputs": inputs}]
     worked = work(tmp_path, launched(tmp_path, credentials=credentials), short)
-    assert worked.status == "failed"
-    assert worked.shown == {}
+    failure = judged(worked)
+    assert failure.reason == "InvalidConfiguration"
+    assert "ssh_key_unlock does not unlock the key in ssh_key_data" in failure.message
+
+
+def test_damaged_key_is_told(tmp_path: Path, short: Path) -> None:
+    project(tmp_path)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
+    begin, *body, end = (tmp_path / "key").read_text().splitlines()
+    key = "\n".join((begin, *body[:-2], body[-2][::-1], body[-1], end))
+    credentials = [{"credential_type": "machine", "inputs": {"ssh_key_data": key}}]
+    failure = judged(work(tmp_path, launched(tmp_path, credentials=credentials), short))
+    assert failure.reason == "InvalidConfiguration"
+    assert re.search("The key in ssh_key_data can't be used; ssh-add says: .+", failure.message)
+
+
+def test_wrong_arguments_are_told_in_one_sentence(tmp_path: Path) -> None:
+    project(tmp_path)
+    worked = work(tmp_path, replace(launched(tmp_path), playbook="--nonsense"))
+    message = judged(worked).message
+    assert message == "The playbook failed: the following arguments are required: playbook"
 
 
 def test_passwords_are_asked_for_and_answered(tmp_path: Path) -> None:
@@ -700,9 +734,6 @@ def test_each_question_gets_its_own_answer(tmp_path: Path, question: str, answer
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
-        pytest.param({"limit": "web:!web2"}, {"limit": "web:!web2"}, id="limit"),
-        pytest.param({"tags": ["a", "b,c"]}, {"tags": "a,b,c"}, id="tags"),
-        pytest.param({"skip_tags": "slow, never"}, {"skip_tags": "slow,never"}, id="skip-tags"),
         pytest.param({"forks": 12}, {"forks": 12}, id="forks"),
         pytest.param({"verbosity": 4}, {"verbosity": 4}, id="verbosity"),
         pytest.param({"playbook": "plays//./site.yml"}, {"playbook": "plays/site.yml"}, id="playbook"),
@@ -727,6 +758,9 @@ def test_runner_gets_the_option_as_an_argument(
         pytest.param({"diff_mode": True}, ["--diff"], id="diff-mode"),
         pytest.param({"diff": True}, ["--diff"], id="diff-mode-of-the-play"),
         pytest.param({"become_enabled": True}, ["--become"], id="become"),
+        pytest.param({"limit": "-web:!web2"}, ["--limit=-web:!web2"], id="limit"),
+        pytest.param({"tags": ["-a", "b,c"]}, ["--tags=-a,b,c"], id="tags"),
+        pytest.param({"skip_tags": "-slow, never"}, ["--skip-tags=-slow,never"], id="skip-tags"),
         pytest.param({"start_at_task": '-it\'s "it"'}, ['--start-at-task=-it\'s "it"'], id="start-at-task"),
     ],
 )
@@ -760,12 +794,14 @@ def test_command_line_has_the_credential_and_no_secret(
 def test_ansible_in_the_pod_understands_all_of_it(tmp_path: Path) -> None:
     odd = '- don\'t "quote" $HOME; `id`'
     tasks = [
-        {"name": "first", **show("must not run")},
+        {"name": "first", **show("must not run"), "tags": "-odd"},
         {
             "name": odd,
             **show("{{ who }} {{ ansible_check_mode }} {{ ansible_diff_mode }} {{ ansible_forks }}"),
+            "tags": "-odd",
         },
-        {"name": "tagged", **show("must not run"), "tags": "slow"},
+        {"name": "untagged", **show("must not run")},
+        {"name": "tagged", **show("must not run"), "tags": ["-odd", "-slow"]},
     ]
     project(tmp_path, *tasks)
     launch = launched(
@@ -774,7 +810,8 @@ def test_ansible_in_the_pod_understands_all_of_it(tmp_path: Path) -> None:
         diff=True,
         inventory="web1,web2",
         limit="web2",
-        skip_tags="slow",
+        tags=["-odd"],
+        skip_tags="-slow",
         start_at_task=odd,
         forks=3,
         verbosity=2,

@@ -128,6 +128,43 @@ def test_final_trouble(document: dict[str, Any], reason: str | None) -> None:
     assert (failure.reason if failure else None) == reason
 
 
+@pytest.mark.parametrize("document", [case.values[0] for case in FINAL], ids=[case.id for case in FINAL])
+def test_message_ends_as_a_sentence(document: Any) -> None:
+    """Whoever knows more about a failure adds a sentence to it."""
+    failure = final_trouble(pod_state(document, "worker")) or lasting_trouble(pod_state(document, "worker"))
+    assert failure is None or failure.message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        pytest.param(ended("Error", 1), "ContainerTerminated", id="ended"),
+        pytest.param(
+            ended("StartError", 128, 'exec: "run": executable file not found in $PATH'),
+            "ContainerStart",
+            id="not-found",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", [True, False])
+def test_hint_tells_of_the_command_of_the_override(state: dict[str, Any], reason: str, command: bool) -> None:
+    document = pod("Failed", state=state)
+    if command:
+        document["spec"]["containers"][0]["command"] = ["run"]
+    failure = final_trouble(pod_state(document, "worker"))
+    assert failure is not None
+    assert ("command, which replaces the image's entrypoint" in failure.hint) == command
+    assert (failure.reason == reason) == (command or reason == "ContainerTerminated")
+
+
+def test_hint_of_an_init_container_is_not_about_the_worker_s_command() -> None:
+    document = pod(init=ended("Error", 1))
+    document["spec"]["containers"][0]["command"] = ["run"]
+    failure = final_trouble(pod_state(document, "worker"))
+    assert failure is not None
+    assert "command" not in failure.hint
+
+
 def test_deletion_by_somebody_else() -> None:
     document = pod("Running", state={"running": {}})
     document["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"

@@ -61,6 +61,20 @@ def several(hosts: str) -> dict[str, Any]:
     [
         pytest.param(replace(GOOD, cause="timeout"), {}, "JobTimeout", "time limit of 60 s", id="timeout"),
         pytest.param(
+            replace(GOOD, cause="timeout"),
+            {"last_lines": deque(["TASK [pause] ***", "[pause]", "\x1b[0mGo on: "])},
+            "JobTimeout",
+            'Its last line, "Go on:", looks like a question',
+            id="question",
+        ),
+        pytest.param(
+            replace(GOOD, cause="timeout"),
+            {"last_lines": deque(["Go on: ", "TASK [Copy: all] ***"])},
+            "JobTimeout",
+            "time limit of 60 s\\.$",
+            id="no-question",
+        ),
+        pytest.param(
             replace(GOOD, cause="runner_missing", message="ansible-runner is not there"),
             {},
             "RunnerMissing",
@@ -110,6 +124,17 @@ def several(hosts: str) -> dict[str, Any]:
         ),
         pytest.param(
             replace(GOOD, returncode=2),
+            {
+                "status": "failed",
+                "_failures": {"a": TaskFailure("a", "Ping", "All", "x" * 999, False)},
+                "_failed_hosts": frozenset("a"),
+            },
+            "PlaybookFailed",
+            "task 'Ping': x{199}…\\)\\.$",
+            id="long-message",
+        ),
+        pytest.param(
+            replace(GOOD, returncode=2),
             several("ab"),
             "PlaybookFailed",
             "failed on a \\(failed at task 'Break': no\\) and b \\(failed at task 'Break': no\\)\\.$",
@@ -139,3 +164,12 @@ def test_what_a_pod_says_is_repeated_in_part_only() -> None:
         assert failure is not None
         assert len(failure.message) < 5000
         assert len(failure.traceback) <= TRACEBACK_LIMIT
+
+
+def test_hint_is_of_failed_tasks_only_where_there_are_some() -> None:
+    with_tasks = verdict(replace(GOOD, returncode=2), summary(**several("a")), 0)
+    without = verdict(replace(GOOD, returncode=1), summary(status="failed"), 0)
+    assert with_tasks is not None
+    assert without is not None
+    assert with_tasks.hint == "See the failed tasks in the output."
+    assert without.hint == "Read the output."
