@@ -57,8 +57,6 @@ START = (
     " from ansible.cli.inventory import main; main()"
 )
 """Without the current folder, where Python would find a project's yaml.py before the library."""
-COLLECTIONS = Path(__file__).parents[6]
-"""Where this collection lies, hence perhaps others."""
 DEFAULT_COLLECTIONS = ("~/.ansible/collections", "/usr/share/ansible/collections")
 FORCED = {
     # Else a broken inventory is an empty one.
@@ -216,11 +214,16 @@ def _environment(reading: Reading, private: Path) -> dict[str, str]:
     project = bool(reading.folder) and os.path.isfile(os.path.join(reading.folder, "ansible.cfg"))
     if not environment.get("ANSIBLE_CONFIG") and not project:
         # Else it would be the one in the user's home folder, which no job knows.
-        own = [str(COLLECTIONS)] if (COLLECTIONS / "ansible_collections").is_dir() else []
-        paths = ":".join((*DEFAULT_COLLECTIONS, *own))
+        paths = ":".join((*DEFAULT_COLLECTIONS, *_own_collections()))
         (private / "ansible.cfg").write_text(f"[defaults]\ncollections_path = {paths}\n", encoding="utf-8")
         environment["ANSIBLE_CONFIG"] = str(private / "ansible.cfg")
     return environment
+
+
+def _own_collections() -> list[str]:
+    """Where this collection lies, hence perhaps others; nowhere in a bare checkout."""
+    folders = [folder for folder in Path(__file__).parents if folder.name == "ansible_collections"]
+    return [str(folders[0].parent)] if folders else []
 
 
 def _limited(reached: LimitReached, reading: Reading, what: str) -> Failure:

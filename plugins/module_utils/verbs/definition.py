@@ -230,8 +230,8 @@ class _Reader:
             }
         if others and not template["ask_variables_on_launch"]:
             raise _invalid(
-                f"extra_vars has {', '.join(sorted(others))}, but the job template does not ask for variables:"
-                " set its ask_variables_on_launch, or leave them out."
+                f"extra_vars has {', '.join(sorted(others))}, but the job template asks for no variables: set"
+                " its ask_variables_on_launch, or leave them out."
             )
         return {**template["extra_vars"], **others, **surveyed}
 

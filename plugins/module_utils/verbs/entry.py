@@ -31,7 +31,7 @@ def install_collection(root: Path) -> None:
 
 def main() -> int:
     """Runs what is asked for."""
-    install_collection(Path(__file__).resolve().parents[3])
+    install_collection(Path(__file__).absolute().parents[3])
     if sys.argv[1:2] == [BACKGROUND]:
         from ansible_collections.jobpods.controller.plugins.module_utils.verbs import background
 

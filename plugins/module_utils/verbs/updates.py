@@ -32,6 +32,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_job
     Order,
     OwnedJob,
     OwnedJobs,
+    Prepare,
 )
 
 PLACE_INTERVAL = 0.5
@@ -247,7 +248,7 @@ class Updates:
 
     # -- both --
 
-    def _prepared(self, work: Work) -> Callable[[OwnedJob], Any]:
+    def _prepared(self, work: Work) -> Prepare:
         async def prepare(job: OwnedJob) -> Start:
             await wait_for_place(self._jobs, job)
             return update_on_controller(work, self._jobs.request.controller_node)

@@ -38,6 +38,7 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.runner_script import (
     event,
+    say,
 )
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -284,7 +285,7 @@ async def test_store_that_is_too_slow_for_the_last_events(
     monkeypatch.setattr(scene.store, "add_events", slow)
     async with cluster(scene, authority, ENDLESS) as at:
         owning = scene.owner(at.connection)
-        task = asyncio.create_task(owning.own({}, scene.finished))
+        task = asyncio.create_task(owning.own(scene.finished))
         async with deadline(DEADLINE):
             await scene.told.heard.wait()
             owning.cancel("Nobody wants it.")
@@ -360,7 +361,7 @@ async def test_end_that_can_t_be_stored_is_told_and_the_pod_is_deleted(
         at.undeletable = RETRIES
         owning = scene.owner(at.connection)
         async with deadline(DEADLINE):
-            await owning.own({}, scene.finished)
+            await owning.own(scene.finished)
         assert scene.finished.is_set()
         assert not at.exists
         assert owning.unfinished is not None
@@ -418,7 +419,7 @@ async def test_job_that_another_controller_took_is_left_alone(
 async def test_job_that_is_left_goes_on(scene: Scene, authority: Authority) -> None:
     async with cluster(scene, authority, ENDLESS) as at:
         owning = scene.owner(at.connection)
-        task = asyncio.create_task(owning.own({}, scene.finished))
+        task = asyncio.create_task(owning.own(scene.finished))
         async with deadline(DEADLINE):
             await scene.told.heard.wait()
             while scene.record.status != "running":
@@ -436,7 +437,7 @@ async def test_pod_that_can_t_be_deleted_now_is_left(scene: Scene, authority: Au
     async with cluster(scene, authority, GOOD) as at:
         at.undeletable = 1000
         owning = scene.owner(at.connection)
-        task = asyncio.create_task(owning.own({}, scene.finished))
+        task = asyncio.create_task(owning.own(scene.finished))
         async with deadline(DEADLINE):
             await scene.finished.wait()
             assert not task.done()

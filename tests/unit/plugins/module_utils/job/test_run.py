@@ -272,7 +272,7 @@ async def test_playbook_may_run_from_the_moment_in_which_it_is_told_to_start(
 async def canceled(scene: Scene, at: LittleCluster, when: asyncio.Event) -> None:
     """Runs the job, cancels it at a moment, and waits for its end."""
     owning = scene.owner(at.connection)
-    task = asyncio.create_task(owning.own({}, scene.finished))
+    task = asyncio.create_task(owning.own(scene.finished))
     async with deadline(DEADLINE):
         await when.wait()
         owning.cancel("Nobody wants it.")
@@ -333,7 +333,7 @@ async def test_cancel_of_a_run_that_is_over(
 ) -> None:
     async with cluster(scene, authority, gated(scene, end)) as at:
         owning = scene.owner(at.connection)
-        task = asyncio.create_task(owning.own({}, scene.finished))
+        task = asyncio.create_task(owning.own(scene.finished))
         async with deadline(DEADLINE):
             await scene.told.heard.wait()
             at.flowing.clear()
