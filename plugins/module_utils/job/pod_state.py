@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.supervisor import EXIT_CONTROLLER_LOST
 
 Document = Mapping[str, Any]
 
@@ -60,7 +61,7 @@ class PodState:
         container: state of the worker container.
         reason: why the worker container waits or ended, or the pod failed.
         message: the cluster's words to it.
-        exit_code: of the ended worker container.
+        exit_code: of the ended worker container; None where it was an init container that ended.
         deleting: somebody has asked for the pod's deletion.
         disruption: reason of our table for a disruption that the cluster announces, else "".
         unschedulable: the scheduler's words where it finds no node, else "".
@@ -128,7 +129,7 @@ def _container(status: Document, worker: str) -> tuple[ContainerState, str, str,
             return "waiting", str(waiting["reason"]), str(waiting.get("message") or ""), None
         if ended and ended.get("exitCode"):
             words = f"init container {entry.get('name')!r} ended with exit code {ended['exitCode']}"
-            return "terminated", str(ended.get("reason") or "Error"), words, int(ended["exitCode"])
+            return "terminated", str(ended.get("reason") or "Error"), words, None
     for entry in status.get("containerStatuses") or ():
         if entry.get("name") != worker:
             continue
@@ -181,7 +182,8 @@ def _waiting_trouble(state: PodState) -> Failure | None:
 
 
 def _ended_worker(state: PodState) -> Failure:
-    words = f"{state.reason}, exit code {state.exit_code}" + (f": {state.message}" if state.message else "")
+    code = "" if state.exit_code is None else f", exit code {state.exit_code}"
+    words = f"{state.reason}{code}" + (f": {state.message}" if state.message else "")
     if state.reason == "OOMKilled":
         return _failure(
             state, "OOMKilled", f"The worker container was killed for using too much memory ({words})."
@@ -190,6 +192,12 @@ def _ended_worker(state: PodState) -> Failure:
         return _failure(state, "RunnerMissing", f"The image has no python3 to start the job with ({words}).")
     if state.reason in START_REASONS or state.reason == "ContainerCannotRun":
         return _failure(state, "ContainerStart", f"The worker container can't be started ({words}).")
+    if state.exit_code == EXIT_CONTROLLER_LOST:
+        return _failure(
+            state,
+            "ControllerLost",
+            "The pod heard nothing from its controller for too long, and stopped the run.",
+        )
     return _failure(state, "ContainerTerminated", f"The worker container ended too early ({words}).")
 
 

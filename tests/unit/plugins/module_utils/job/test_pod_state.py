@@ -15,6 +15,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_state i
     lasting_trouble,
     pod_state,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.supervisor import EXIT_CONTROLLER_LOST
 
 
 def pod(
@@ -89,6 +90,12 @@ FINAL = [
     ),
     pytest.param(pod("Failed", state=ended("Error", 3)), "ContainerTerminated", id="ended-by-itself"),
     pytest.param(
+        pod("Failed", state=ended("Error", EXIT_CONTROLLER_LOST)), "ControllerLost", id="controller-lost"
+    ),
+    pytest.param(
+        pod("Failed", state=ended("OOMKilled", EXIT_CONTROLLER_LOST)), "OOMKilled", id="out-of-memory-with-75"
+    ),
+    pytest.param(
         pod("Succeeded", state=ended("Completed", 0)), "ContainerTerminated", id="zero-is-no-success"
     ),
     pytest.param(
@@ -105,6 +112,9 @@ FINAL = [
     pytest.param(pod("Running", conditions=disruption("PreemptionByScheduler")), "Preempted", id="preempted"),
     pytest.param(pod("Running", conditions=disruption("DeletionByTaintManager")), "NodeLost", id="node-lost"),
     pytest.param(pod(init=ended("Error", 1)), "ContainerTerminated", id="init-container-failed"),
+    pytest.param(
+        pod(init=ended("Error", EXIT_CONTROLLER_LOST)), "ContainerTerminated", id="init-container-with-75"
+    ),
     pytest.param(pod(init=waiting("InvalidImageName", "bad")), "InvalidImageName", id="init-image-invalid"),
     pytest.param(
         pod("Failed", reason="UnexpectedAdmissionError"), "ContainerTerminated", id="rejected-by-kubelet"
