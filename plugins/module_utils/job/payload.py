@@ -20,6 +20,7 @@ import re
 import shlex
 import stat
 import tempfile
+import threading
 import time
 import zipfile
 from base64 import b64encode
@@ -62,22 +63,35 @@ class Payload:
     sha256: str
 
 
-def build_payload(launch: Launch, ident: str, limit: int = PAYLOAD_LIMIT) -> Payload:
+class Unwanted(Exception):
+    """Nobody wants the payload any more."""
+
+
+def build_payload(
+    launch: Launch, ident: str, limit: int = PAYLOAD_LIMIT, unwanted: threading.Event | None = None
+) -> Payload:
     """Builds the payload of a launch.
 
     Args:
         launch: what to run.
         ident: names the run inside the pod.
         limit: bytes of files that may be in it.
+        unwanted: set by another thread when nobody wants the payload any more.
 
     Raises:
         Failure: `PayloadTooLarge`, `ProjectNotFound` or `InventoryInvalid`, where files are too much or
             unreadable.
+        Unwanted: `unwanted` was set meanwhile.
     """
+    unwanted = unwanted or threading.Event()
     with tempfile.TemporaryFile() as content:
         try:
             with zipfile.ZipFile(
-                content, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL, strict_timestamps=False
+                _Wanted(content, unwanted),
+                "w",
+                zipfile.ZIP_DEFLATED,
+                compresslevel=COMPRESSION_LEVEL,
+                strict_timestamps=False,
             ) as packed:
                 archive = _Archive(packed, limit)
                 # A project may be a link to its latest release.
@@ -87,19 +101,20 @@ def build_payload(launch: Launch, ident: str, limit: int = PAYLOAD_LIMIT) -> Pay
                     # A file, since ansible-runner would put them into its command line, for all to see.
                     archive.add_text("env/extravars", json.dumps(as_data(launch.extra_vars)))
             head = json.dumps({"kwargs": runner_arguments(launch, ident, inventory)}).encode("ascii") + b"\n"
-            return _written(itertools.chain((head,), _encoded(content)))
+            return _written(itertools.chain((head,), _encoded(content)), unwanted)
         except OSError as exc:
             raise Failure(
                 "PayloadTooLarge", f"The payload can't be written to {tempfile.gettempdir()}: {exc.strerror}."
             ) from exc
 
 
-def _written(pieces: Iterable[bytes]) -> Payload:
+def _written(pieces: Iterable[bytes], unwanted: threading.Event) -> Payload:
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the payload's owner closes it
     try:
         digest, length = hashlib.sha256(), 0
+        wanted = _Wanted(file, unwanted)
         for piece in pieces:
-            file.write(piece)
+            wanted.write(piece)
             digest.update(piece)
             length += len(piece)
         file.flush()
@@ -119,6 +134,20 @@ def _encoded(content: IO[bytes]) -> Iterator[bytes]:
 
 
 # --- files -----
+
+
+class _Wanted:
+    """A file that can be written as long as somebody wants its content."""
+
+    def __init__(self, file: IO[bytes], unwanted: threading.Event) -> None:
+        self._unwanted = unwanted
+        self._write = file.write
+        self.seek, self.tell, self.flush, self.close = file.seek, file.tell, file.flush, file.close
+
+    def write(self, piece: bytes) -> int:
+        if self._unwanted.is_set():
+            raise Unwanted
+        return self._write(piece)
 
 
 class _Archive:

@@ -18,6 +18,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.launch impo
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import (
     CHUNK,
     Payload,
+    Unwanted,
     build_payload,
     command_line,
     prompts,
@@ -376,6 +378,31 @@ def test_links_are_counted_as_links(tmp_path: Path) -> None:
     (project(tmp_path) / "link").symlink_to("../huge")
     with build_payload(launched(tmp_path), "7", 1 << 20).file:
         pass
+
+
+class Unwanting(threading.Event):
+    """Is set when it has been looked at so many times."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.left = looks
+
+    def is_set(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99], ids=["at-once", "in-the-middle", "near-the-end"])
+def test_payload_that_nobody_wants_any_more_is_given_up(tmp_path: Path, share: float) -> None:
+    (project(tmp_path) / "noise").write_bytes(random.Random(1).randbytes(4 << 20))  # noqa: S311 - just noise
+    launch, before = launched(tmp_path), set(os.listdir("/proc/self/fd"))
+    wanted = Unwanting(1 << 30)
+    build_payload(launch, "7", unwanted=wanted).file.close()
+    looks = (1 << 30) - wanted.left
+    assert looks > 40
+    with pytest.raises(Unwanted):
+        build_payload(launch, "7", unwanted=Unwanting(int(looks * share)))
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 # --- the inventory -----
