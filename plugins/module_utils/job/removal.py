@@ -15,7 +15,14 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 
 FORCE_MARGIN = 5
 """Seconds beyond its grace after which a pod that is still there is deleted by force."""
+APPEARANCE_LIMIT = 60.0
+"""Seconds for which a pod may still appear whose create got no answer."""
+REFUSAL_LIMIT = 60.0
+"""Seconds for which the API server may refuse, as it does for a while after its own start."""
 LOOK_INTERVAL = 0.3
+LOOK_SHARE = 0.2
+LONGEST_LOOK_INTERVAL = 10.0
+"""Seconds between two looks: at first the shortest, then a share of the time waited, at last the longest."""
 BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -35,8 +42,10 @@ async def remove_pod(
         client: the cluster.
         namespace: the pod's.
         name: the pod's.
-        uid: the pod's; a namesake is left alone. None where the create's answer never came.
-        grace: seconds the pod gets to stop; 0 takes it away at once, for runs that have reported their end.
+        uid: the pod's; a namesake is left alone. None where the create's answer never came: then the pod may
+            appear a while later.
+        grace: seconds the pod gets to stop, from the moment on in which the API server takes the deletion; 0
+            takes it away at once, for runs that have reported their end.
         limit: seconds after which to give up.
         trouble: told once what stands in the way.
 
@@ -44,30 +53,68 @@ async def remove_pod(
         Whether the pod is gone; False where the limit was reached.
 
     Raises:
-        Failure: the API server refuses, for example `Forbidden`.
+        Failure: the API server refuses, for example `Forbidden`, for longer than `REFUSAL_LIMIT`.
     """
+    deletion = _Deletion(client, namespace, name, uid, grace)
     start = time.monotonic()
+    refused_since: float | None = None
     tries, told = 0, False
     while True:
-        waited = time.monotonic() - start
-        force = grace == 0 or waited > grace + FORCE_MARGIN
         try:
-            if not await client.delete_pod(namespace, name, uid=uid, grace=0 if force else grace):
+            if await deletion.advance():
                 return True
-            pause = LOOK_INTERVAL
-            if force:
-                pod = await client.get_pod(namespace, name)
-                if pod is None or (uid and pod["metadata"]["uid"] != uid):
-                    return True
-        except Unreachable as exc:
+            tries, refused_since = 0, None
+            pause = deletion.pause()
+        except (Failure, Unreachable) as exc:
+            if isinstance(exc, Failure):
+                refused_since = refused_since or time.monotonic()
+                if time.monotonic() - refused_since >= REFUSAL_LIMIT:
+                    raise
             if not told:
                 told = True
-                trouble(f"pod {name} can't be deleted yet: {exc.failure.message}")
+                trouble(f"pod {name} can't be deleted yet: {exc}")
             pause = BACKOFF[min(tries, len(BACKOFF) - 1)]
             tries += 1
         if time.monotonic() - start + pause > limit:
             return False
         await asyncio.sleep(pause)
+
+
+class _Deletion:
+    """How far the deletion of one pod has come."""
+
+    def __init__(self, client: ClusterClient, namespace: str, name: str, uid: str | None, grace: int) -> None:
+        self._client = client
+        self._namespace, self._name, self._uid = namespace, name, uid
+        self._grace = grace
+        self._since = time.monotonic()  # of the first try; then: in which the API server took it
+        self._taken = self._forced = False
+
+    async def advance(self) -> bool:
+        """Asks for the deletion, or looks how far it is; returns whether the pod is gone."""
+        if self._taken and not self._is_overdue():
+            return await self._is_gone()
+        grace = 0 if self._taken else self._grace
+        if not await self._client.delete_pod(self._namespace, self._name, uid=self._uid, grace=grace):
+            return self._taken or self._uid is not None or self._waited() >= APPEARANCE_LIMIT
+        if not self._taken:
+            self._taken, self._since = True, time.monotonic()
+        self._forced = grace == 0
+        return self._forced and await self._is_gone()  # with a grace it is there for a while
+
+    def pause(self) -> float:
+        """Seconds until the next look."""
+        return min(LONGEST_LOOK_INTERVAL, max(LOOK_INTERVAL, LOOK_SHARE * self._waited()))
+
+    def _waited(self) -> float:
+        return time.monotonic() - self._since
+
+    def _is_overdue(self) -> bool:
+        return not self._forced and self._waited() > self._grace + FORCE_MARGIN
+
+    async def _is_gone(self) -> bool:
+        pod = await self._client.get_pod(self._namespace, self._name)
+        return pod is None or (self._uid is not None and pod["metadata"]["uid"] != self._uid)
 
 
 def refused(failure: Failure, name: str) -> str:

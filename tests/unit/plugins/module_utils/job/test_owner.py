@@ -15,6 +15,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs
     LeaseLost,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job import owner, removal
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import status
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
@@ -277,13 +278,18 @@ async def test_result_does_not_wait_for_a_pod_that_can_t_be_deleted_now(
         assert warning.startswith(f"pod {scene.pod_name} can't be deleted yet: ")
 
 
-async def test_pod_that_may_not_be_deleted_is_told(scene: Scene, authority: Authority) -> None:
+async def test_pod_that_may_not_be_deleted_is_told(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "REFUSAL_LIMIT", 0.1)
+    monkeypatch.setattr(owner, "QUICK_REMOVAL", DEADLINE)
     async with cluster(scene, authority, GOOD) as at:
         at.server.on("DELETE", f"{PODS}/{scene.pod_name}", status(403, "pods is forbidden: no", "Forbidden"))
         record = await scene.own(at.connection)
         assert (record.status, record.pod_deleted) == ("successful", False)
-        (warning,) = scene.told.warnings
-        assert warning.startswith(f"pod {scene.pod_name} could not be deleted, remove it by hand: ")
+        first, last = scene.told.warnings
+        assert first.startswith(f"pod {scene.pod_name} can't be deleted yet: ")
+        assert last.startswith(f"pod {scene.pod_name} could not be deleted, remove it by hand: ")
 
 
 async def test_pod_of_a_run_that_may_go_on_gets_its_grace(scene: Scene, authority: Authority) -> None:
