@@ -14,13 +14,18 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import (
     NotAttachable,
     Unreachable,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import REFUSAL_GRACE
+from ansible_collections.jobpods.controller.plugins.module_utils.job.parties import (
+    Listener,
+    PayloadSource,
+    Stream,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.pod import wire
 
 ATTACHES_PER_LEASE = 1 << 20
@@ -37,54 +42,8 @@ BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
 """Seconds between attaches after a connection broke; the last repeats."""
 
 
-class Stream(Protocol):
-    """An attach, as `cluster.attach.AttachStream` is one."""
-
-    @property
-    def error(self) -> dict[str, Any] | None:
-        """The `Status` with which Kubernetes ended the stream, if it was no success."""
-
-    async def read(self) -> bytes:
-        """What came next; b"" at the end of the stream."""
-
-    async def write(self, content: bytes) -> None:
-        """Sends to the supervisor; raises `Unreachable` where that fails."""
-
-    async def close(self) -> None:
-        """Leaves the stream; what runs in the pod goes on."""
-
-
-class PayloadSource(Protocol):
-    """The payload, read in pieces."""
-
-    length: int
-    sha256: str
-
-    def read(self, offset: int, size: int) -> bytes:
-        """At most `size` bytes from `offset` on."""
-
-
-class Listener(Protocol):
-    """Hears what the supervisor says."""
-
-    async def output(self, piece: bytes) -> int:
-        """The next piece of the worker's output; each comes once, in order.
-
-        Returns:
-            The offset below which all output was whole, and went on to the store.
-        """
-
-    def connected(self) -> None:
-        """The supervisor answered an attach."""
-
-    def disconnected(self, trouble: Unreachable) -> None:
-        """A connection broke, or could not be made; it is tried again."""
-
-    def received(self) -> None:
-        """The supervisor has the whole payload."""
-
-    def started(self) -> None:
-        """The runner was started."""
+class Refused(Unreachable):
+    """The API server refuses the attach; having started a moment ago, it may not know our rights yet."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +105,7 @@ class Conversation:
         self._received = 0  # so much of it the supervisor has, and had at the last beat
         self._received_before = -1
         self._heard_at = time.monotonic()
+        self._refused_since: float | None = None
 
     # -- what others may ask --
 
@@ -203,8 +163,8 @@ class Conversation:
             The supervisor's report. The connection stays open for `bye`.
 
         Raises:
-            Failure: `ClusterUnreachable` after `outage_limit` seconds without an answer, `ProtocolViolation`,
-                `AttachForbidden`, and whatever else is final.
+            Failure: `ClusterUnreachable` after `outage_limit` seconds without an answer, or with what the API
+                server refused the attach; `ProtocolViolation`, and whatever else is final.
         """
         tries = 0
         self._heard_at = opened = time.monotonic()
@@ -230,9 +190,10 @@ class Conversation:
         away = time.monotonic() - self._heard_at
         if away >= self._terms.outage_limit:
             raise Failure(
-                "ClusterUnreachable",
+                trouble.failure.reason if isinstance(trouble, Refused) else "ClusterUnreachable",
                 f"Nothing was heard from the pod for {away:.0f} s, longer than cluster_outage_timeout"
                 f" ({self._terms.outage_limit:.0f} s): {trouble.failure.message}",
+                trouble.failure.http_status,
                 details=trouble.failure.details,
                 traceback=trouble.failure.traceback,
             ) from trouble
@@ -241,7 +202,7 @@ class Conversation:
         """Attaches and opens a session; the connection counts only when the supervisor has said hello."""
         self._session += 1
         self._unwritable = None
-        self._stream = stream = await self._attach()
+        self._stream = stream = await self._attached()
         decoder = wire.Decoder()
         await stream.write(wire.attach(self._session, self._arrived))
         deadline = time.monotonic() + HELLO_LIMIT
@@ -260,6 +221,23 @@ class Conversation:
                     self._decoder, self._waiting = decoder, records[index + 1 :]
                     await self._begin(said)
                     return
+
+    async def _attached(self) -> Stream:
+        """A new attach.
+
+        Raises:
+            Refused: by an API server that may not be ready yet; it was, once the supervisor has answered.
+            Failure: it goes on refusing.
+        """
+        try:
+            stream = await self._attach()
+        except Failure as failure:
+            self._refused_since = self._refused_since or time.monotonic()
+            if not self.heard and time.monotonic() - self._refused_since >= REFUSAL_GRACE:
+                raise
+            raise Refused(failure) from failure
+        self._refused_since = None
+        return stream
 
     async def _read(self, stream: Stream, seconds: float) -> bytes | None:
         """What comes within `seconds`, b"" at the stream's end; None if nothing did: a later call gets it."""
@@ -345,6 +323,7 @@ class Conversation:
                 await self._stream.write(record)
                 continue
             terms = self._terms
+            self._listener.starting()
             await self._stream.write(
                 wire.start(
                     self._session,

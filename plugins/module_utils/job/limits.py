@@ -10,5 +10,8 @@ LIMITS = {"pod_pending_timeout": 7200, "image_pull_timeout": 120, "cluster_outag
 LOST_ATTACHED = 600
 LOST_DETACHED = 3600
 """Without its controller a pod ends its run after so long, with `wait` and without."""
+REFUSAL_GRACE = 5.0
+"""The API server may refuse a job for so long before its supervisor has answered: after its own start it
+knows nobody's rights for a while, and a load balancer before it may answer in its place."""
 MAX_SECONDS = 30 * 24 * 3600
 """What any limit may be at most."""

@@ -16,6 +16,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
     WatchExpired,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import REFUSAL_GRACE
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_state import (
     PodState,
     event_trouble,
@@ -36,6 +37,8 @@ EVENTS_INTERVAL = 15.0
 """Seconds between two looks at the events of a pod that doesn't start."""
 LIMIT_INTERVAL = 0.25
 WATCH_BACKOFF = (0.5, 1.0, 2.0, 5.0)
+REFUSALS_APART = 60.0
+"""Seconds between two refusals that have nothing to do with each other: a watch that is open says nothing."""
 LAST_WORDS = 3.0
 """Seconds that the stream gets to tell how the run ended, after the pod says that its worker has."""
 LAST_WORDS_DELETED = 12.0
@@ -98,6 +101,8 @@ class PodWatch:
         self._events: list[dict[str, Any]] = []
         self._scheduled_at: float | None = None
         self._running_since: float | None = None
+        self._refused_since: float | None = None
+        self._refused_at = 0.0
 
     async def run(self) -> None:
         """Watches, until it is cancelled."""
@@ -123,8 +128,12 @@ class PodWatch:
         tries = 0
         while not self.lost.done():
             try:
+                if not version:
+                    version = await self._look_again(namespace, name)
+                    if self.lost.done():
+                        return
                 async for change in self._client.watch_pod(namespace, name, version):
-                    tries = 0
+                    tries, self._refused_since = 0, None
                     version = change.pod["metadata"]["resourceVersion"]
                     if change.kind == "DELETED":
                         self._gone()
@@ -132,31 +141,33 @@ class PodWatch:
                     self._see(change.pod)
             except WatchExpired:
                 version = ""
-            except Unreachable:
+            except (Failure, Unreachable) as trouble:
                 # The conversation tells about it and has the limit for it; here it's enough to look again.
-                await asyncio.sleep(WATCH_BACKOFF[min(tries, len(WATCH_BACKOFF) - 1)])
-                tries += 1
                 version = ""
                 self._running_since = None
-            except Failure as failure:
-                self._lose(failure)
-                return
-            if not version:
-                version = await self._look_again(namespace, name) or version
+                if isinstance(trouble, Failure):
+                    self._refused(trouble)
+                await asyncio.sleep(WATCH_BACKOFF[min(tries, len(WATCH_BACKOFF) - 1)])
+                tries += 1
 
     async def _look_again(self, namespace: str, name: str) -> str:
-        try:
-            pod = await self._client.get_pod(namespace, name)
-        except Unreachable:
-            return ""
-        except Failure as failure:
-            self._lose(failure)
-            return ""
+        """The pod's version now; "" where it is gone."""
+        pod = await self._client.get_pod(namespace, name)
         if pod is None or pod["metadata"]["uid"] != self.state.uid:
             self._gone()
             return ""
         self._see(pod)
         return str(pod["metadata"]["resourceVersion"])
+
+    def _refused(self, failure: Failure) -> None:
+        """Gives the API server time to know our rights; a job that it has known all along goes on without."""
+        now = time.monotonic()
+        if self._refused_since is None or now - self._refused_at > REFUSALS_APART:
+            self._refused_since = now
+            self._progress.warning(f"the pod can't be watched, which is tried again: {failure.message}")
+        self._refused_at = now
+        if not self.answered and now - self._refused_since >= REFUSAL_GRACE:
+            self._lose(failure)
 
     def _see(self, pod: dict[str, Any]) -> None:
         if pod["metadata"].get("uid") != self.state.uid:

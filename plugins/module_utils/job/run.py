@@ -1,34 +1,27 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run of a job in a pod: create, attach, send, listen, and decide how it ended."""
+"""One run of a job in a pod: attach, send, listen, and decide how it ended."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import (
-    AlreadyExists,
-    Unreachable,
-)
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import (
-    Conversation,
-    PayloadSource,
-    Terms,
-)
-from ansible_collections.jobpods.controller.plugins.module_utils.job.events import (
-    Batch,
-    RunnerStream,
-    Summary,
-)
+from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation, Terms
+from ansible_collections.jobpods.controller.plugins.module_utils.job.creation import Creation
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import RunnerStream, Summary
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import Launch
+from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
+from ansible_collections.jobpods.controller.plugins.module_utils.job.parties import PayloadSource
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_watch import (
     LAST_WORDS,
@@ -46,17 +39,6 @@ EARLY_ATTACHES = (0.25, 0.2, 0.25, 0.4)
 up to a second later. Where none of them meets the container, the watch says when it runs."""
 KILL_LIMIT = 12.0
 """Seconds beyond the grace that the supervisor may take to report the end of a cancelled run."""
-QUOTA_BACKOFF = (1.0, 2.0, 5.0, 10.0)
-
-
-class Notebook(Protocol):
-    """Where a run writes down what must not be forgotten."""
-
-    async def note(self, **columns: Any) -> None:
-        """Sets columns of the job's row."""
-
-    def record(self, batch: Batch) -> None:
-        """Takes events to the store; `Run.stored` is told when they are there."""
 
 
 @dataclass
@@ -84,13 +66,13 @@ class RunRequest:
         launch: what is run, and its limits.
         identity: names the pod.
         lease: fencing number of the job's owner.
-        payload: builds the payload; called in a thread.
+        payload: builds the payload, and may stop early where the event is set; called in a thread.
     """
 
     launch: Launch
     identity: spec.PodIdentity
     lease: int
-    payload: Callable[[], Payload]
+    payload: Callable[[threading.Event], Payload]
 
 
 @dataclass
@@ -114,8 +96,6 @@ class Run:
 
     Attributes:
         pod_name: of the pod, from the start.
-        pod_uid: the pod's, once it is known.
-        created: a create was sent and not refused, so that there may be a pod.
         conversation: the talk with the supervisor, once there is a pod.
         summary: what the events added up to so far.
     """
@@ -124,17 +104,16 @@ class Run:
         self, request: RunRequest, client: ClusterClient, notebook: Notebook, progress: Progress
     ) -> None:
         self.pod_name = request.identity.pod_name
-        self.pod_uid: str | None = None
-        self.created = False
         self.conversation: Conversation | None = None
         self._request = request
-        self._launch = request.launch
+        self._launch = launch = request.launch
         self._client = client
         self._notebook = notebook
         self._progress = progress
+        self._creation = Creation(client, launch.group.pod_pending_timeout, notebook, progress)
         self._stream = RunnerStream()
         self._cancel: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
-        self._started = False
+        self._start_told = self._started = False
         self._away_since: float | None = None
         self._watch: PodWatch | None = None
         self._marking: asyncio.Task[None] | None = None
@@ -143,6 +122,16 @@ class Run:
     def summary(self) -> Summary:
         """What the events added up to so far."""
         return self._stream.summary
+
+    @property
+    def pod_uid(self) -> str | None:
+        """The pod's UID, once it is known."""
+        return self._creation.uid
+
+    @property
+    def created(self) -> bool:
+        """A create was sent and not refused, so that there may be a pod."""
+        return self._creation.may_exist
 
     def cancel(self, failure: Failure) -> None:
         """Stops the run as gently as its state allows; `execute` ends with `failure`."""
@@ -159,6 +148,8 @@ class Run:
         """Leaves the pod, whatever runs in it."""
         if self.conversation is not None:
             await self.conversation.close()
+        if self._marking is not None:  # not cancelled: the row must say when the job started
+            await self._marking
 
     async def execute(self) -> Outcome:
         """Runs the job; the pod is left for the caller to delete, and the conversation to say `bye` to.
@@ -166,21 +157,24 @@ class Run:
         Returns:
             How it ended; a `Failure` of any kind is an outcome, not raised.
         """
-        loop = asyncio.get_running_loop()
-        payload: asyncio.Future[PayloadSource] = loop.run_in_executor(
-            None, lambda: PayloadFile(self._request.payload())
+        unwanted = threading.Event()
+        payload: asyncio.Future[PayloadSource] = asyncio.get_running_loop().run_in_executor(
+            None, lambda: PayloadFile(self._request.payload(unwanted))
         )
         # A payload that can't be built must not wait for a pod: its failure stops the run like a cancel.
         payload.add_done_callback(self._payload_built)
         tasks: list[asyncio.Task[Any]] = []
         try:
-            pod = await self._stoppable(self._create(), self._cancel)
-            watch = self._watch = self._start_watch(pod)
-            tasks.append(asyncio.create_task(watch.run()))
-            self.conversation = Conversation(self._attach(pod), payload, self, self._terms())
+            manifest = self._manifest()
+            worker = spec.worker_name(manifest)
+            pod = await self._creation.create(manifest, self._cancel)
+            watch = self._watch = self._new_watch(pod, worker)
+            watching = asyncio.create_task(watch.run())
+            tasks.append(watching)
+            self.conversation = Conversation(self._attach(pod, worker), payload, self, self._terms())
             talk = asyncio.create_task(self._talk(self.conversation, watch))
             tasks.append(talk)
-            return await self._await_end(talk, watch)
+            return await self._await_end(talk, watch, watching)
         except Failure as failure:
             return self._outcome(failure)
         except Unreachable as exc:
@@ -189,11 +183,8 @@ class Run:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            if self._marking is not None:  # not cancelled: the row must say when the job started
-                await asyncio.gather(self._marking, return_exceptions=True)
-            (built,) = await asyncio.gather(payload, return_exceptions=True)
-            if isinstance(built, PayloadFile):
-                built.payload.file.close()  # it may be large, and the pod's deletion may take long
+            unwanted.set()  # it may be large: nobody waits until it is built
+            payload.add_done_callback(_close)
 
     def _payload_built(self, built: asyncio.Future[PayloadSource]) -> None:
         error = None if built.cancelled() else built.exception()
@@ -209,65 +200,7 @@ class Run:
             outage_limit=launch.group.cluster_outage_timeout,
         )
 
-    async def _stoppable(self, work: Awaitable[Any], stop: asyncio.Future[Failure]) -> Any:
-        """`work`'s result, or `stop`'s failure raised, whichever is first."""
-        task = asyncio.ensure_future(work)
-        await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        raise stop.result()
-
     # -- the pod --
-
-    async def _create(self) -> dict[str, Any]:
-        launch, since = self._launch, time.monotonic()
-        self._since = since
-        manifest = self._manifest()
-        self._worker = spec.worker_name(manifest)
-        tries = 0
-        while True:
-            self.created = True
-            try:
-                pod = await self._client.create_pod(manifest)
-                break
-            except AlreadyExists:
-                known = await self._client.get_pod(launch.namespace, self.pod_name)
-                if known is not None:
-                    pod = known  # the name says that it is ours: a create that was tried twice
-                    break
-            except Unreachable as trouble:
-                self.created = not trouble.unsent
-                raise
-            except Failure as failure:
-                self.created = False
-                if failure.reason != "QuotaExceeded":
-                    raise
-                # Where the connection broke in an earlier try, its pod may be what fills the quota.
-                known = await self._client.get_pod(launch.namespace, self.pod_name)
-                if known is not None:
-                    self.created, pod = True, known
-                    break
-                waited = time.monotonic() - since
-                if waited >= launch.group.pod_pending_timeout:
-                    failure.message += f" It lasted longer than pod_pending_timeout ({waited:.0f} s)."
-                    raise
-                if not tries:
-                    self._progress.warning(f"waiting for quota: {failure.message}")
-                await self._notebook.note(status="pending", job_explanation=failure.message)
-            await asyncio.sleep(QUOTA_BACKOFF[min(tries, len(QUOTA_BACKOFF) - 1)])
-            tries += 1
-        self.pod_uid = str(pod["metadata"]["uid"])
-        self._progress.step(f"pod {self.pod_name} created in namespace {launch.namespace}")
-        await self._notebook.note(
-            status="waiting",
-            job_explanation="",
-            pod_name=self.pod_name,
-            pod_uid=self.pod_uid,
-            pod_deleted=False,
-        )
-        return pod
 
     def _manifest(self) -> dict[str, Any]:
         launch = self._launch
@@ -283,14 +216,14 @@ class Run:
             active_deadline=deadline,
         )
 
-    def _start_watch(self, pod: dict[str, Any]) -> PodWatch:
+    def _new_watch(self, pod: dict[str, Any], worker: str) -> PodWatch:
         group = self._launch.group
         limits = StartLimits(group.pod_pending_timeout, group.image_pull_timeout)
-        return PodWatch(self._client, pod, self._worker, limits, self._since, self._progress)
+        return PodWatch(self._client, pod, worker, limits, self._creation.since, self._progress)
 
-    def _attach(self, pod: dict[str, Any]) -> Callable[[], Awaitable[Any]]:
+    def _attach(self, pod: dict[str, Any], worker: str) -> Callable[[], Awaitable[Any]]:
         metadata = pod["metadata"]
-        return lambda: self._client.attach(metadata["namespace"], metadata["name"], self._worker)
+        return lambda: self._client.attach(metadata["namespace"], metadata["name"], worker)
 
     # -- the talk --
 
@@ -311,12 +244,17 @@ class Run:
         watch.changed.clear()
         await watch.changed.wait()
 
-    async def _await_end(self, talk: asyncio.Task[Ended], watch: PodWatch) -> Outcome:
-        await asyncio.wait((talk, watch.lost, self._cancel), return_when=asyncio.FIRST_COMPLETED)
+    async def _await_end(
+        self, talk: asyncio.Task[Ended], watch: PodWatch, watching: asyncio.Task[None]
+    ) -> Outcome:
+        news = (talk, watch.lost, watching, self._cancel)
+        await asyncio.wait(news, return_when=asyncio.FIRST_COMPLETED)
         if talk.done():
             return await self._ended(talk.result(), None)
         if self._cancel.done():
             return await self._canceled(talk, self._cancel.result())
+        if not watch.lost.done():
+            watching.result()  # it met an error of its own; whoever waits for its news would wait for ever
         return await self._lost(talk, watch)
 
     async def _canceled(self, talk: asyncio.Task[Ended], failure: Failure) -> Outcome:
@@ -328,8 +266,8 @@ class Run:
             await asyncio.wait((talk,), timeout=grace + KILL_LIMIT)
         if talk.done() and talk.exception() is None:
             ended = talk.result()
-            if ended.cause == "exit" and verdict(ended, self.summary, 0) is None:
-                return self._outcome(None, ended)  # it was over before the cancel came
+            if ended.cause != "cancel":  # it was over before the cancel came
+                return self._outcome(verdict(ended, self.summary, self._launch.timeout), ended)
             return self._outcome(failure, ended)
         return self._outcome(failure)
 
@@ -359,7 +297,9 @@ class Run:
         return self._outcome(failure, ended)
 
     def _outcome(self, failure: Failure | None, ended: Ended | None = None) -> Outcome:
-        return Outcome(failure, self.summary, ended, self._started)
+        # Where the pod can't tell any more, the runner may have been started unseen.
+        may_have_run = self._started or (self._start_told and ended is None)
+        return Outcome(failure, self.summary, ended, may_have_run)
 
     # -- what the conversation tells (Listener) --
 
@@ -378,21 +318,28 @@ class Run:
         if self._away_since is not None:
             away = time.monotonic() - self._away_since
             self._away_since = None
-            self._progress.step(f"connected again after {away:.1f} s; the run went on, and nothing is lost")
+            run = "the run went on, and " if self._started else ""
+            self._progress.step(f"connected again after {away:.1f} s; {run}nothing is lost")
 
     def disconnected(self, trouble: Unreachable) -> None:
-        """Tells once that a connection broke under the run."""
-        if self._away_since is None and self._started:
+        """Tells once that a connection broke, from the supervisor's first answer on."""
+        heard = self.conversation is not None and self.conversation.heard
+        if self._away_since is None and heard:
             self._away_since = time.monotonic()
             limit = self._launch.group.cluster_outage_timeout
+            run = "the run goes on in it, and " if self._started else ""
             self._progress.warning(
-                "the connection to the pod is gone; the run goes on in it,"
-                f" and connecting is tried for {limit} s: {trouble.failure.message}"
+                f"the connection to the pod is gone; {run}connecting is tried for {limit} s:"
+                f" {trouble.failure.message}"
             )
 
     def received(self) -> None:
         """Tells that the pod has the payload."""
         self._progress.step("payload received", verbosity=1)
+
+    def starting(self) -> None:
+        """Notes that the playbook may run from now on."""
+        self._start_told = True
 
     def started(self) -> None:
         """Tells that the playbook was started, and marks the job as running."""
@@ -402,4 +349,15 @@ class Run:
 
     async def _note_running(self) -> None:
         node = self._watch.state.node if self._watch is not None else ""
-        await self._notebook.note(status="running", execution_node=node)
+        try:
+            await self._notebook.note(status="running", execution_node=node)
+        except Exception as exc:  # the run goes on; where the store is gone, storing its events ends it
+            self._progress.warning(f"the job could not be marked as running: {exc!r}")
+
+
+def _close(payload: asyncio.Future[PayloadSource]) -> None:
+    """Closes the file of a payload that nobody needs any more."""
+    if not payload.cancelled() and payload.exception() is None:
+        built = payload.result()
+        if isinstance(built, PayloadFile):
+            built.payload.file.close()

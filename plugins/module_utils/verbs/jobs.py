@@ -118,7 +118,7 @@ async def container_group_job(request: Request, feed: LauncherFeed, launcher: La
             launch=launch,
             identity=PodIdentity(job_id, job.uuid, 1, request.controller_node),
             lease=lease,
-            payload=lambda: build_payload(launch, str(job_id)),
+            payload=lambda unwanted: build_payload(launch, str(job_id), unwanted=unwanted),
         )
         owner = JobOwner(run, connection, store, calls, feed)
         loop = asyncio.get_running_loop()

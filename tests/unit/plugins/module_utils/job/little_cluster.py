@@ -39,6 +39,7 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.
 
 PODS = "/api/v1/namespaces/jobs/pods"
 NODE = "node1"
+ENDED = b"\x1eJP1 ended "
 GONE = status(404, "pods not found", "NotFound")
 
 
@@ -59,6 +60,8 @@ class LittleCluster:
         manifest: of the pod, once it is made.
         deleted: the grace of each deletion that was asked for.
         undeletable: deletions fail so many times before one does not.
+        flowing: what the supervisor prints goes to whoever is attached; else it waits.
+        ended: the supervisor has reported the run's end, whether that has gone on or not.
     """
 
     def __init__(self, server: ApiServer, connection: Connection, pod: SupervisedPod, name: str) -> None:
@@ -67,6 +70,9 @@ class LittleCluster:
         self.manifest: dict[str, Any] | None = None
         self.deleted: list[int | None] = []
         self.undeletable = 0
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        self.ended = asyncio.Event()
         self.pod = pod
         self._path = f"{PODS}/{name}"
         self._version = 1
@@ -88,7 +94,11 @@ class LittleCluster:
 
     async def copy(self) -> None:
         """Copies what the supervisor prints to whoever is attached."""
+        last = b""
         while piece := await asyncio.to_thread(os.read, self.pod.stdout, 1 << 16):
+            if ENDED in last + piece:
+                self.ended.set()
+            last = piece[-len(ENDED) :]
             for queue in self._attached:
                 queue.put_nowait(piece)
 
@@ -147,10 +157,11 @@ class LittleCluster:
             await asyncio.gather(sending, return_exceptions=True)
         return websocket
 
-    @staticmethod
-    async def _send(websocket: web.WebSocketResponse, queue: asyncio.Queue[bytes]) -> None:
+    async def _send(self, websocket: web.WebSocketResponse, queue: asyncio.Queue[bytes]) -> None:
         while True:
-            await websocket.send_bytes(b"\x01" + await queue.get())
+            piece = await queue.get()
+            await self.flowing.wait()
+            await websocket.send_bytes(b"\x01" + piece)
 
 
 @asynccontextmanager

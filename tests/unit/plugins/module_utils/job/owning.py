@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +93,17 @@ class Scene:
         identity = PodIdentity(self.job_id, job.uuid, 1, "here")
         self.pod_name = identity.pod_name
 
-        def build() -> Payload:
-            self.payloads.append(build_payload(launch, str(self.job_id)))
+        def build(unwanted: threading.Event) -> Payload:
+            self.payloads.append(build_payload(launch, str(self.job_id), unwanted=unwanted))
             return self.payloads[-1]
 
         self.request = RunRequest(launch, identity, self.lease, build)
+
+    def outage(self, seconds: int) -> None:
+        """Sets how long the cluster may be away."""
+        launch = self.request.launch
+        group = replace(launch.group, cluster_outage_timeout=seconds)
+        self.request = replace(self.request, launch=replace(launch, group=group))
 
     def owner(self, connection: Connection) -> JobOwner:
         return JobOwner(self.request, connection, self.store, self.calls, self.told)

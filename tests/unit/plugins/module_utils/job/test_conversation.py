@@ -146,6 +146,10 @@ class Heard:
     def received(self) -> None:
         self.told.append("received")
 
+    def starting(self) -> None:
+        if "starting" not in self.told:
+            self.told.append("starting")
+
     def started(self) -> None:
         self.told.append("started")
 
@@ -192,7 +196,7 @@ async def test_whole_output_over_one_connection(tmp_path: Path) -> None:
         ended = await at.conversation.run()
         assert (ended.cause, ended.returncode, ended.offset) == ("exit", 0, len(EXPECTED))
         assert bytes(at.heard.said) == EXPECTED
-        assert at.heard.told == ["connected", "received", "started"]
+        assert at.heard.told == ["connected", "starting", "received", "started"]
         await at.conversation.bye()
         assert await asyncio.to_thread(at.kubelet.pod.process.wait, DEADLINE) == 0
 

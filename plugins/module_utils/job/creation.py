@@ -1,0 +1,162 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes a job's pod: again while a quota leaves no room, and never two of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import (
+    AlreadyExists,
+    Unreachable,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
+from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
+
+QUOTA_BACKOFF = (1.0, 2.0, 5.0, 10.0)
+"""Seconds between two tries while there is no room; the last repeats."""
+ANSWER_LIMIT = 30.0
+"""Seconds for which the answer to a create is waited for that nobody wants any more."""
+
+Document = dict[str, Any]
+
+
+class Creation:
+    """Makes one pod.
+
+    Attributes:
+        since: `time.monotonic()` of the first create.
+        uid: the pod's, once it is known.
+        may_exist: a create was sent and not refused, so that there may be a pod.
+    """
+
+    def __init__(
+        self, client: ClusterClient, patience: float, notebook: Notebook, progress: Progress
+    ) -> None:
+        """Gets ready.
+
+        Args:
+            client: the cluster.
+            patience: seconds from the first create on for which a quota's refusal is tried again.
+            notebook: told about the pod.
+            progress: told each step.
+        """
+        self.since = 0.0
+        self.uid: str | None = None
+        self.may_exist = False
+        self._client = client
+        self._patience = patience
+        self._notebook = notebook
+        self._progress = progress
+        self._tries = 0
+
+    async def create(self, manifest: Document, stop: asyncio.Future[Failure]) -> Document:
+        """Makes the pod of the manifest.
+
+        Args:
+            manifest: the pod's; its name is this job's own, so that a pod of this name is the one.
+            stop: whose failure ends it. A create that is under way by then is not given up, since the API
+                server makes its pod all the same: its answer says which pod to delete.
+
+        Returns:
+            The pod.
+
+        Raises:
+            Failure: the cluster's refusal, or that of `stop`.
+            Unreachable: the API server gave no answer.
+        """
+        self.since = time.monotonic()
+        while not stop.done():
+            try:
+                pod = await self._try(manifest, stop)
+            except (Failure, Unreachable):
+                if stop.done():
+                    break
+                raise
+            if pod is not None:
+                await self._made(pod)
+                if not stop.done():
+                    return pod
+                break
+            pause = QUOTA_BACKOFF[min(self._tries, len(QUOTA_BACKOFF) - 1)]
+            self._tries += 1
+            await asyncio.wait((stop,), timeout=pause)
+        raise stop.result()
+
+    async def _try(self, manifest: Document, stop: asyncio.Future[Failure]) -> Document | None:
+        """The pod; None where another try may make it."""
+        self.may_exist = True
+        try:
+            return await self._answer(manifest, stop)
+        except AlreadyExists as exc:
+            trouble = Failure("APIServerError", f"The API server has the pod, but does not show it: {exc}.")
+            pod = await self._existing(manifest)
+        except Unreachable as exc:
+            if exc.failure.reason != "QuotaExceeded":
+                self.may_exist = not exc.unsent
+                raise
+            # The connection broke in an earlier try, whose pod may be what fills the quota.
+            trouble = exc.failure
+            pod = await self._existing(manifest)
+        except Failure as exc:
+            self.may_exist = False
+            if exc.reason != "QuotaExceeded":
+                raise
+            trouble, pod = exc, None
+        if pod is None:
+            await self._wait_for_room(trouble)
+        return pod
+
+    async def _answer(self, manifest: Document, stop: asyncio.Future[Failure]) -> Document:
+        """The answer to one create, also where `stop` comes before it.
+
+        Raises:
+            Unreachable: it did not come within `ANSWER_LIMIT` of `stop`; or as the client says.
+        """
+        asking = asyncio.create_task(self._client.create_pod(manifest))
+        try:
+            await asyncio.wait((asking, stop), return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                await asyncio.wait((asking,), timeout=ANSWER_LIMIT)
+            if not asking.done():
+                raise Unreachable(stop.result())
+            return asking.result()
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+
+    async def _existing(self, manifest: Document) -> Document | None:
+        pod = await self._client.get_pod(manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+        self.may_exist = pod is not None
+        return pod
+
+    async def _wait_for_room(self, trouble: Failure) -> None:
+        """Tells why there is no pod yet.
+
+        Raises:
+            Failure: it has lasted too long.
+        """
+        waited = time.monotonic() - self.since
+        if waited >= self._patience:
+            trouble.message += f" It lasted longer than pod_pending_timeout ({waited:.0f} s)."
+            raise trouble
+        if not self._tries and trouble.reason == "QuotaExceeded":
+            self._progress.warning(f"waiting for quota: {trouble.message}")
+        await self._notebook.note(status="pending", job_explanation=trouble.message)
+
+    async def _made(self, pod: Document) -> None:
+        metadata = pod["metadata"]
+        self.uid = str(metadata["uid"])
+        self._progress.step(f"pod {metadata['name']} created in namespace {metadata['namespace']}")
+        await self._notebook.note(
+            status="waiting",
+            job_explanation="",
+            pod_name=metadata["name"],
+            pod_uid=self.uid,
+            pod_deleted=False,
+        )

@@ -1,0 +1,308 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pod is made once, and whoever has to delete it knows whether there is one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.retry import RetryPolicy
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job import creation
+from ansible_collections.jobpods.controller.plugins.module_utils.job.creation import Creation
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import (
+    SENT,
+    ApiServer,
+    Reply,
+    document,
+    hang_up,
+    status,
+)
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import (
+    Authority,
+    server_context,
+)
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.owning import Told
+
+PODS = "/api/v1/namespaces/jobs/pods"
+MANIFEST = {"kind": "Pod", "metadata": {"name": "job-1", "namespace": "jobs"}}
+POD = {"kind": "Pod", "metadata": {"name": "job-1", "namespace": "jobs", "uid": "u1"}}
+MADE = document(POD, 201)
+SHOWN = document(POD)
+FULL = status(403, 'pods "job-1" is forbidden: exceeded quota: small', "Forbidden")
+FORBIDDEN = status(403, "pods is forbidden: no", "Forbidden")
+EXISTS = status(409, 'pods "job-1" already exists', "AlreadyExists")
+GONE = status(404, "pods not found", "NotFound")
+NOTED = {
+    "status": "waiting",
+    "job_explanation": "",
+    "pod_name": "job-1",
+    "pod_uid": "u1",
+    "pod_deleted": False,
+}
+
+
+class Notes:
+    """A notebook that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.columns: list[dict[str, Any]] = []
+
+    async def note(self, **columns: Any) -> None:
+        self.columns.append(columns)
+
+    def record(self, batch: Batch) -> None:
+        raise AssertionError("there are no events yet")
+
+
+class Scene:
+    """A creation, its cluster, and whom it tells."""
+
+    def __init__(self, server: ApiServer, client: ClusterClient, patience: float) -> None:
+        self.server = server
+        self.notes = Notes()
+        self.told = Told()
+        self.stop: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
+        self.creation = Creation(client, patience, self.notes, self.told)
+
+    def answers(self, *replies: Reply) -> None:
+        self.server.on("POST", PODS, *replies)
+
+    def shows(self, *replies: Reply) -> None:
+        self.server.on("GET", f"{PODS}/job-1", *replies)
+
+    def asked(self, method: str) -> int:
+        return sum(seen.method == method for seen in self.server.seen)
+
+    async def create(self) -> dict[str, Any]:
+        async with deadline(30):
+            return await self.creation.create(MANIFEST, self.stop)
+
+    def cancel(self) -> None:
+        self.stop.set_result(Failure("Canceled", "Nobody wants it."))
+
+    @property
+    def known(self) -> tuple[bool, str | None]:
+        return self.creation.may_exist, self.creation.uid
+
+
+@pytest.fixture
+async def server(authority: Authority, tmp_path: Path) -> AsyncIterator[ApiServer]:
+    async with ApiServer(server_context(tmp_path / "server", *authority.issue("127.0.0.1"))) as running:
+        yield running
+
+
+@asynccontextmanager
+async def scene(server: ApiServer, authority: Authority, patience: float = 3600) -> AsyncIterator[Scene]:
+    connection = Connection(host=server.url, source="the test", token=SENT, ca_text=authority.pem)
+    retry = RetryPolicy(attempts=2, first_delay=0.001)
+    async with ClusterClient(connection, environ={}, retry=retry) as client:
+        yield Scene(server, client, patience)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(creation, "QUOTA_BACKOFF", (0.01,))
+
+
+async def test_pod_is_made_and_noted(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        at.answers(MADE)
+        assert await at.create() == POD
+        assert at.known == (True, "u1")
+        assert at.notes.columns == [NOTED]
+        assert at.told.steps == ["pod job-1 created in namespace jobs"]
+
+
+async def test_quota_is_waited_for(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        at.answers(FULL, FULL, MADE)
+        assert await at.create() == POD
+        assert at.known == (True, "u1")
+        assert at.asked("GET") == 0
+        *waited, made = at.notes.columns
+        assert made == NOTED
+        assert len(waited) == 2
+        assert all(columns["status"] == "pending" for columns in waited)
+        assert all("exceeded quota" in columns["job_explanation"] for columns in waited)
+        (warning,) = at.told.warnings
+        assert warning.startswith("waiting for quota: ")
+
+
+async def test_quota_is_not_waited_for_for_ever(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority, patience=0.1) as at:
+        at.answers(FULL)
+        with pytest.raises(Failure, match=r"It lasted longer than pod_pending_timeout \(0 s\)") as caught:
+            await at.create()
+        assert caught.value.reason == "QuotaExceeded"
+        assert at.known == (False, None)
+
+
+async def test_create_that_was_sent_twice(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        at.answers(hang_up, EXISTS)
+        at.shows(SHOWN)
+        assert await at.create() == POD
+        assert at.known == (True, "u1")
+        assert at.notes.columns == [NOTED]
+
+
+async def test_pod_that_existed_a_moment_ago(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        at.answers(EXISTS, MADE)
+        at.shows(GONE)
+        assert await at.create() == POD
+        assert (at.asked("POST"), at.asked("GET")) == (2, 1)
+
+
+async def test_pod_that_exists_and_does_not(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority, patience=0.1) as at:
+        at.answers(EXISTS)
+        at.shows(GONE)
+        with pytest.raises(Failure, match="pod_pending_timeout"):
+            await at.create()
+
+
+async def test_refused_create_leaves_no_pod(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        at.answers(FORBIDDEN)
+        with pytest.raises(Failure, match="may not create pods"):
+            await at.create()
+        assert at.known == (False, None)
+
+
+@pytest.mark.parametrize(
+    "first", [pytest.param(hang_up, id="reset"), pytest.param(status(504, "slow", "Timeout"), id="504")]
+)
+async def test_refusal_after_a_create_that_may_have_worked(
+    server: ApiServer, authority: Authority, first: Reply
+) -> None:
+    async with scene(server, authority) as at:
+        at.answers(first, FORBIDDEN)
+        with pytest.raises(Unreachable, match="may not create pods"):
+            await at.create()
+        assert at.known == (True, None)
+
+
+async def test_pod_of_a_broken_create_may_be_what_fills_the_quota(
+    server: ApiServer, authority: Authority
+) -> None:
+    async with scene(server, authority) as at:
+        at.answers(hang_up, FULL)
+        at.shows(SHOWN)
+        assert await at.create() == POD
+        assert at.known == (True, "u1")
+        assert at.told.warnings == []
+
+
+async def test_quota_after_a_broken_create_that_made_nothing(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        at.answers(hang_up, FULL, MADE)
+        at.shows(GONE)
+        assert await at.create() == POD
+        assert (at.asked("POST"), at.asked("GET")) == (3, 1)
+
+
+async def test_server_that_is_not_there(authority: Authority) -> None:
+    nowhere = ApiServer(None)
+    nowhere.port = 1
+    connection = Connection(host="https://127.0.0.1:1", source="the test", token=SENT, ca_text=authority.pem)
+    async with ClusterClient(connection, environ={}) as client:
+        at = Scene(nowhere, client, 3600)
+        with pytest.raises(Unreachable):
+            await at.create()
+        assert at.known == (False, None)
+
+
+# --- stops -----
+
+
+async def test_stop_before_the_create(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        at.cancel()
+        with pytest.raises(Failure, match="Nobody wants it"):
+            await at.create()
+        assert at.known == (False, None)
+        assert server.seen == []
+
+
+async def test_stop_while_the_quota_is_waited_for(
+    server: ApiServer, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(creation, "QUOTA_BACKOFF", (3600.0,))
+    async with scene(server, authority) as at:
+        at.answers(FULL)
+        task = asyncio.create_task(at.create())
+        while not at.notes.columns:
+            await asyncio.sleep(0.01)
+        at.cancel()
+        with pytest.raises(Failure, match="Nobody wants it"):
+            await task
+        assert at.known == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("late", "known"),
+    [
+        pytest.param(MADE, (True, "u1"), id="made"),
+        pytest.param(FORBIDDEN, (False, None), id="refused"),
+        pytest.param(FULL, (False, None), id="quota"),
+    ],
+)
+async def test_stop_waits_for_the_answer_to_a_create(
+    server: ApiServer, authority: Authority, late: Reply, known: tuple[bool, str | None]
+) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await answer.wait()
+        return await late(request)
+
+    async with scene(server, authority) as at:
+        at.answers(slow)
+        task = asyncio.create_task(at.create())
+        await asyncio.wait_for(asked.wait(), 30)
+        at.cancel()
+        await asyncio.sleep(0.1)
+        assert not task.done()
+        answer.set()
+        with pytest.raises(Failure, match="Nobody wants it"):
+            await task
+        assert at.known == known
+        assert at.asked("POST") == 1
+        if known[1] is not None:
+            assert at.notes.columns == [NOTED]
+
+
+async def test_stop_does_not_wait_for_ever_for_an_answer(
+    server: ApiServer, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(creation, "ANSWER_LIMIT", 0.1)
+    asked = asyncio.Event()
+
+    async def never(_request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with scene(server, authority) as at:
+        at.answers(never)
+        task = asyncio.create_task(at.create())
+        await asyncio.wait_for(asked.wait(), 30)
+        at.cancel()
+        with pytest.raises(Failure, match="Nobody wants it"):
+            await task
+        assert at.known == (True, None)
