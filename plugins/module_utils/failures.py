@@ -9,6 +9,7 @@ a job ends with because of it, or what hint the user reads.
 
 from __future__ import annotations
 
+import traceback as traces
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -160,6 +161,14 @@ class Failure(Exception):
             "hint": self.hint,
             "details": self.details,
         }
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """What to tell of any error: what is no `Failure` is a fault of ours."""
+        if isinstance(error, Failure):
+            return error
+        words = "".join(traces.format_exception(error))
+        return cls("ControllerLost", f"The job process met an error of its own: {error!r}.", traceback=words)
 
     @classmethod
     def from_result(cls, result: dict[str, Any], traceback: str = "") -> Failure:

@@ -86,8 +86,10 @@ class Recorder:
             Failure: the store can't be written.
         """
         waiter = asyncio.create_task(self._idle.wait())
-        await asyncio.wait((waiter, self._task), return_when=asyncio.FIRST_COMPLETED)
-        waiter.cancel()
+        try:
+            await asyncio.wait((waiter, self._task), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
         if self._task.done():
             self._task.result()
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import resolve_connection
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore, NewJob
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import store_options
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Event
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import read_launch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
@@ -28,6 +29,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.result impo
     FINAL,
     job_facts,
     job_result,
+    refusal,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.run import RunRequest
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
@@ -123,21 +125,37 @@ async def container_group_job(request: Request, feed: LauncherFeed, launcher: La
         owner = JobOwner(run, connection, store, calls, feed)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, owner.cancel, f"The job process got {number.name}.")
+            if launch.wait:
+                loop.add_signal_handler(number, owner.cancel, f"The job process got {number.name}.")
+            else:  # as with any other end of its process, the job goes on
+                loop.add_signal_handler(number, owner.leave)
         finished = asyncio.Event()
         owning = asyncio.create_task(owner.own(request.environ, finished))
         if not launch.wait:
-            await _answer(feed, await calls(job_result, store, job_id))
+            await _answer(feed, await _result(opened, job_id, job, None))
             await owning
             return None
         watching = asyncio.create_task(_cancel_without(launcher, owner))
         try:
-            await _first(owning, finished)
-            await _answer(feed, await calls(job_result, store, job_id))
+            trouble = await _first(owning, finished) or owner.unfinished
+            await _answer(feed, await _result(opened, job_id, job, trouble))
             await owning
         finally:
             watching.cancel()
         return None
+
+
+async def _result(opened: OpenStore, job_id: int, job: NewJob, trouble: Failure | None) -> Result:
+    """The job's result as the store has it; where the store can't, what is in the way, and of which job."""
+    if trouble is None:
+        try:
+            return await opened.calls(job_result, opened.store, job_id)
+        except Exception as exc:
+            trouble = Failure.of(exc)
+    result = refusal(trouble, name=job.name, controller_node=job.controller_node)
+    result["changed"] = True  # as far as can be known
+    result["job"]["id"] = job_id
+    return result
 
 
 async def _answer(feed: LauncherFeed, result: Result) -> None:
@@ -145,13 +163,13 @@ async def _answer(feed: LauncherFeed, result: Result) -> None:
     await feed.flush()
 
 
-async def _first(owning: asyncio.Task[None], finished: asyncio.Event) -> None:
-    """Waits until the job has its final status; an error of the owner is raised."""
+async def _first(owning: asyncio.Task[None], finished: asyncio.Event) -> Failure | None:
+    """Waits until the job has its final status; what is wrong where its owner gave up instead."""
     waiting = asyncio.create_task(finished.wait())
     await asyncio.wait((owning, waiting), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    if owning.done():
-        owning.result()
+    error = owning.exception() if owning.done() else None
+    return None if error is None else Failure.of(error)
 
 
 async def _cancel_without(launcher: Launcher, owner: JobOwner) -> None:
@@ -217,6 +235,10 @@ async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -
             await asyncio.sleep(LOOK_INTERVAL / 2)
             record = await opened.calls(opened.store.get, job_id)
         result = await opened.calls(job_result, opened.store, job_id)
+        if record.status in FINAL and record.status != "canceled":
+            result.update(changed=False, failed=bool(params["fail_if_not_running"]))
+            result["msg"] = f"Job {job_id} was over before the cancel reached it. {result['msg']}"
+            return result
         result.update(changed=True, failed=record.status not in FINAL)
         if result["failed"]:
             how = f"Its job process on {record.controller_node} cancels it as soon as it can."

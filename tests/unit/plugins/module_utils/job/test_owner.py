@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
+from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
@@ -15,7 +17,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs
     LeaseLost,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job import owner, removal
+from ansible_collections.jobpods.controller.plugins.module_utils.job import owner, recorder, removal
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import status
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
@@ -236,6 +238,154 @@ async def test_last_events_that_can_t_be_stored_make_no_success(
         assert (at.exists, record.pod_deleted) == (False, True)
 
 
+async def test_last_events_are_stored_also_where_the_end_was_not_seen(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "GATHER", 1.0)
+    async with cluster(scene, authority, BEGIN + "time.sleep(0.2)\nprint('garbage')\n") as at:
+        record = await scene.own(at.connection)
+        assert record.failure is not None and record.failure["reason"] == "ProtocolViolation"
+        assert scene.told.counters == [1]
+        assert [event["counter"] for event in scene.store.events(scene.job_id)] == [1]
+        assert record.event_count == 1
+
+
+async def test_store_that_is_too_slow_for_the_last_events(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, "FLUSH_LIMIT", 0.3)
+    add_events = scene.store.add_events
+    release = threading.Event()
+
+    def slow(*arguments: Any) -> None:
+        assert release.wait(DEADLINE)
+        add_events(*arguments)
+
+    monkeypatch.setattr(scene.store, "add_events", slow)
+    async with cluster(scene, authority, ENDLESS) as at:
+        owning = scene.owner(at.connection)
+        task = asyncio.create_task(owning.own({}, scene.finished))
+        async with deadline(DEADLINE):
+            await scene.told.heard.wait()
+            owning.cancel("Nobody wants it.")
+            while at.exists:
+                await asyncio.sleep(0.02)
+            assert not task.done()
+            while not any("last events" in warning for warning in scene.told.warnings):
+                await asyncio.sleep(0.02)
+            release.set()
+            await task
+        assert scene.record.status == "canceled"
+        assert "the job's last events are not stored: " in scene.told.warnings[-1]
+        assert "0 s" in scene.told.warnings[-1]
+
+
+async def test_pod_of_a_run_that_may_go_on_does_not_wait_for_the_store(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(scene.store, "add_events", lambda *_arguments: release.wait(DEADLINE))
+    garbage = "time.sleep(0.2)\nprint('garbage', flush=True)\n"
+    async with cluster(scene, authority, BEGIN + garbage + "time.sleep(600)\n") as at:
+        task = asyncio.create_task(scene.own(at.connection))
+        async with deadline(DEADLINE / 2):
+            await scene.told.heard.wait()
+            while at.exists:
+                await asyncio.sleep(0.02)
+        assert not task.done()
+        release.set()
+        assert (await task).pod_deleted
+
+
+async def test_unexpected_error_with_the_last_events_loses_nothing_else(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise KeyError("oh no")
+
+    monkeypatch.setattr(recorder, "GATHER", 0.5)
+    monkeypatch.setattr(scene.store, "add_events", broken)
+    async with cluster(scene, authority, GOOD) as at:
+        record = await scene.own(at.connection)
+        assert record.failure is not None and record.failure["reason"] == "ControllerLost"
+        assert "KeyError('oh no')" in record.job_explanation
+        assert (record.event_count, at.exists, record.pod_deleted) == (0, False, True)
+
+
+async def test_end_is_stored_as_soon_as_the_store_takes_it(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, "STORE_BACKOFF", (0.02,))
+    finish, away = scene.store.finish, [True] * 5
+
+    def sometimes(*arguments: Any, **columns: Any) -> None:
+        if away and away.pop():
+            raise Failure("InvalidConfiguration", "The database can't be used: disk full.")
+        finish(*arguments, **columns)
+
+    monkeypatch.setattr(scene.store, "finish", sometimes)
+    async with cluster(scene, authority, GOOD) as at:
+        record = await scene.own(at.connection)
+        assert (record.status, record.pod_deleted, at.exists) == ("successful", True, False)
+        (warning,) = scene.told.warnings
+        assert warning.startswith("the job's end can't be stored now, which is tried for 60 s: ")
+        assert "disk full" in warning
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        pytest.param(
+            Failure("InvalidConfiguration", "The database can't be used: disk full."),
+            "disk full. This lasted longer than 0 s",
+            id="refusal",
+        ),
+        pytest.param(KeyError("oh no"), "KeyError('oh no')", id="unexpected"),
+    ],
+)
+async def test_end_that_can_t_be_stored_is_told_and_the_pod_is_deleted(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    monkeypatch.setattr(owner, "STORE_BACKOFF", (0.02,))
+    monkeypatch.setattr(owner, "STORE_LIMIT", 0.1)
+
+    def broken(*_arguments: object, **_columns: object) -> None:
+        raise error
+
+    monkeypatch.setattr(scene.store, "finish", broken)
+    async with cluster(scene, authority, GOOD) as at:
+        at.undeletable = RETRIES
+        owning = scene.owner(at.connection)
+        async with deadline(DEADLINE):
+            await owning.own({}, scene.finished)
+        assert scene.finished.is_set()
+        assert not at.exists
+        assert owning.unfinished is not None
+        said = "The job ended (successful), but this could not be stored: "
+        assert owning.unfinished.message.startswith(said)
+        assert words in owning.unfinished.message
+
+
+async def test_unexpected_error_of_the_heartbeat_is_told(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heartbeat, broken = scene.store.heartbeat, [True] * 5
+
+    def sometimes(job_id: int, lease: int) -> bool:
+        if broken and broken.pop():
+            raise KeyError("oh no")
+        return heartbeat(job_id, lease)
+
+    monkeypatch.setattr(scene.store, "heartbeat", sometimes)
+    async with cluster(scene, authority, ENDLESS) as at:
+        await scene.calls(scene.store.request_cancel, scene.job_id)
+        record = await scene.own(at.connection)
+        assert record.status == "canceled"
+        (warning,) = scene.told.warnings
+        assert warning.startswith("job_cancel can't reach this job now: ")
+        assert "KeyError('oh no')" in warning
+
+
 async def test_job_that_another_controller_took_is_left_alone(
     scene: Scene, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -259,6 +409,39 @@ async def test_job_that_another_controller_took_is_left_alone(
         assert "LeaseLost" not in caplog.text
 
 
+# --- leaving -----
+
+
+async def test_job_that_is_left_goes_on(scene: Scene, authority: Authority) -> None:
+    async with cluster(scene, authority, ENDLESS) as at:
+        owning = scene.owner(at.connection)
+        task = asyncio.create_task(owning.own({}, scene.finished))
+        async with deadline(DEADLINE):
+            await scene.told.heard.wait()
+            while scene.record.status != "running":
+                await asyncio.sleep(0.02)
+            owning.leave()
+            owning.leave()
+            await task
+        record = scene.record
+        assert (record.status, record.failure, record.pod_deleted) == ("running", None, False)
+        assert (at.exists, at.requests("DELETE"), at.pod.process.poll()) == (True, 0, None)
+        assert not scene.finished.is_set()
+
+
+async def test_pod_that_can_t_be_deleted_now_is_left(scene: Scene, authority: Authority) -> None:
+    async with cluster(scene, authority, GOOD) as at:
+        at.undeletable = 1000
+        owning = scene.owner(at.connection)
+        task = asyncio.create_task(owning.own({}, scene.finished))
+        async with deadline(DEADLINE):
+            await scene.finished.wait()
+            assert not task.done()
+            owning.leave()
+            await task
+        assert (scene.record.status, scene.record.pod_deleted) == ("successful", False)
+
+
 # --- the pod's deletion -----
 
 
@@ -278,11 +461,27 @@ async def test_result_does_not_wait_for_a_pod_that_can_t_be_deleted_now(
         assert warning.startswith(f"pod {scene.pod_name} can't be deleted yet: ")
 
 
+async def test_result_waits_a_moment_for_the_pod_s_deletion(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = scene.store.finish
+    deleted: list[bool] = []
+
+    def noting(*arguments: Any, **columns: Any) -> None:
+        deleted.append(columns["pod_deleted"])
+        finish(*arguments, **columns)
+
+    monkeypatch.setattr(owner, "QUICK_REMOVAL", DEADLINE)
+    monkeypatch.setattr(scene.store, "finish", noting)
+    async with cluster(scene, authority, GOOD) as at:
+        await scene.own(at.connection)
+        assert deleted == [True]
+
+
 async def test_pod_that_may_not_be_deleted_is_told(
     scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(removal, "REFUSAL_LIMIT", 0.1)
-    monkeypatch.setattr(owner, "QUICK_REMOVAL", DEADLINE)
     async with cluster(scene, authority, GOOD) as at:
         at.server.on("DELETE", f"{PODS}/{scene.pod_name}", status(403, "pods is forbidden: no", "Forbidden"))
         record = await scene.own(at.connection)
