@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
@@ -40,16 +42,20 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.
     LittleCluster,
     little_cluster,
 )
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.runner_script import (
-    event,
-    say,
-)
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.supervised import (
     scripted_worker,
 )
 
 DEADLINE = 60
 RETRIES = RetryPolicy().attempts
+
+
+def say(**fields: Any) -> str:
+    return f"print({json.dumps(fields)!r}, flush=True)\n"
+
+
+def event(counter: int, name: str, stdout: str = "", **facts: Any) -> str:
+    return say(uuid=f"u{counter}", counter=counter, event=name, stdout=stdout, event_data=facts)
 
 
 READ = "sys.stdin.buffer.read()\n"
