@@ -17,6 +17,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.cluster_a
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import (
     CONNECTION,
     OBJECT_ARGUMENTS,
+    OBJECT_IMPORT,
     OBJECT_INFO,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arguments import STORE
@@ -106,6 +107,7 @@ ARGUMENTS: dict[str, Spec] = {
     "job_cancel": JOB_CANCEL,
     "job_info": JOB_INFO,
     "job_wait": JOB_WAIT,
+    "object_import": OBJECT_IMPORT,
     "object_info": OBJECT_INFO,
     **CLUSTER_ARGUMENTS,
     **OBJECT_ARGUMENTS,

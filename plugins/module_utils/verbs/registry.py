@@ -27,6 +27,7 @@ FILES = {
     "job_cancel": "jobs",
     "job_info": "jobs",
     "job_wait": "jobs",
+    "object_import": "object_import",
     "object_info": "objects",
     **dict.fromkeys(OBJECT_ARGUMENTS, "objects"),
 }
