@@ -72,8 +72,8 @@ def check_values(values: Mapping[str, Any], *, folder: Path | None = None) -> Va
     checked = dict(values)
     _check_connection(checked)
     if folder is not None:
-        checked["kubeconfig"] = _absolute(checked.get("kubeconfig"), folder)
-        checked["ssl_ca_cert"] = _absolute(checked.get("ssl_ca_cert"), folder)
+        checked["kubeconfig"] = absolute(checked.get("kubeconfig"), folder)
+        checked["ssl_ca_cert"] = absolute(checked.get("ssl_ca_cert"), folder)
     checked[OVERRIDE] = read_override(checked.get(OVERRIDE))
     _check_namespace(checked)
     for option in COUNTS:
@@ -180,8 +180,13 @@ def _check_number(option: str, value: Any, least: int, most: int, unit: str) -> 
         raise _invalid(f"{option} is {value!r}; it must be from {least} to {most} ({unit}).")
 
 
-def _absolute(value: Any, folder: Path) -> Any:
-    """A path, or a list of them, made absolute; a text, a mapping, and a path from the home folder stay."""
+def absolute(value: Any, folder: Path) -> Any:
+    """A path, or a list of them, made absolute; a text, a mapping, and a path from the home folder stay.
+
+    Args:
+        value: a kubeconfig, or a certificate.
+        folder: relative paths start here.
+    """
     if not isinstance(value, str) or not value or "\n" in value or "-----BEGIN" in value:
         return value
     parts = value.split(os.pathsep)

@@ -17,11 +17,14 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.cred
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import Reader, Values
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.surveys import read_survey
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import MAX_SECONDS
 
 PATHS = {"project": ("local_path",), "inventory": ("path",)}
 """Options that are paths on the controller."""
+GROUP_PATHS = ("kubeconfig", "ssl_ca_cert")
+"""Likewise, of a container group, where they are paths."""
 MAX_FORKS = 1000
 MAX_SLICES = 1000
 
@@ -47,11 +50,23 @@ def read_given(kind: str, params: Mapping[str, Any], folder: Path) -> Values:
     for option in PATHS.get(kind, ()):
         if given.get(option):
             given[option] = os.path.normpath(folder / os.path.expanduser(str(given[option])))
+    if kind == "container_group":
+        given = _group_paths(given, folder)
     if kind == "credential" and "credential_type" in given:
         given["credential_type"] = credential_type(given["credential_type"], "credential_type").name
     # As JSON will give it back: keys are texts, and dates, too.
     plain: Values = json.loads(json.dumps(given, default=str))
     return plain
+
+
+def _group_paths(given: Values, folder: Path) -> Values:
+    """A container group's options with absolute paths; imported here, since it takes a while."""
+    from ansible_collections.jobpods.controller.plugins.module_utils.verbs.container_group_check import (
+        absolute,
+    )
+
+    paths = {option: absolute(given[option], folder) for option in GROUP_PATHS if option in given}
+    return {**given, **paths}
 
 
 def check_values(kind: str, values: Values, reader: Reader) -> Values:
@@ -147,7 +162,7 @@ def _job_template(values: Values, reader: Reader) -> Values:
     _check_number(values, "forks", 0, MAX_FORKS)
     _check_number(values, "timeout", 0, MAX_SECONDS)
     _check_number(values, "job_slice_count", 1, MAX_SLICES)
-    return {**values, "playbook": playbook}
+    return {**values, "playbook": playbook, "survey_spec": read_survey(values["survey_spec"])}
 
 
 def check_credentials(ids: list[int], reader: Reader) -> None:
@@ -170,8 +185,23 @@ def check_credentials(ids: list[int], reader: Reader) -> None:
 
 
 def _container_group(values: Values, reader: Reader) -> Values:
+    # Imported here, since it takes a while, and other objects don't need it.
+    from ansible_collections.jobpods.controller.plugins.module_utils.verbs import container_group_check
+
     _check_type(values, "credential", ("kubernetes_bearer_token",), reader)
-    return values
+    return container_group_check.check_values(values)
+
+
+def _inventory(values: Values, reader: Reader) -> Values:
+    from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import (
+        check_inventory_values,
+    )
+
+    return check_inventory_values(values)
+
+
+def _workflow_job_template(values: Values, reader: Reader) -> Values:
+    return {**values, "survey_spec": read_survey(values["survey_spec"])}
 
 
 def _check_type(values: Values, option: str, types: tuple[str, ...], reader: Reader) -> None:
@@ -203,7 +233,9 @@ CHECKERS: dict[str, Checker] = {
     "container_group": _container_group,
     "credential": _credential,
     "execution_environment": _execution_environment,
+    "inventory": _inventory,
     "inventory_source": _inventory_source,
     "job_template": _job_template,
     "project": _project,
+    "workflow_job_template": _workflow_job_template,
 }
