@@ -27,7 +27,8 @@ description:
   - Exports don't say which instance groups there are, nor which of them an object has. You may add C(assets)
     of their own, C(instance_groups), with C(name), C(is_container_group), C(credential) (as in other assets),
     C(pod_spec_override), C(max_concurrent_jobs) and C(max_forks), and lists C(instance_groups) in the
-    C(related) of organizations, inventories, templates and nodes; container groups are imported then.
+    C(related) of organizations, inventories, templates and nodes. Container groups are imported then, but not
+    tried on their clusters.
 extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.store

@@ -196,6 +196,20 @@ class Controller:
         assert results, terminal
         return Played(done.returncode, terminal, results)
 
+    def ansible_playbook(self, *arguments: str) -> tuple[int, str]:
+        """Runs a playbook that is there already; returns its exit status and all that it printed."""
+        done = subprocess.run(
+            [str(BIN / "ansible-playbook"), *arguments],
+            cwd=self.folder,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=DEADLINE,
+            check=False,
+        )
+        return done.returncode, done.stdout.decode()
+
     def verb(
         self, module: str, /, *arguments: str, environ: Mapping[str, str] | None = None, **options: Any
     ) -> dict[str, Any]:
