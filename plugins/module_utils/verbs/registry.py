@@ -21,13 +21,18 @@ Verb = Callable[[Request, LauncherFeed, Launcher], Awaitable["Result | None"]]
 """Does what a module asks for; without a result where it has told it already."""
 
 FILES = {
+    "ad_hoc_command": "launching",
     "cluster_access": "cluster_access",
     "container_group_job": "launching",
     "credential_test": "credential_test",
+    "inventory_update": "update_jobs",
     "job_cancel": "jobs",
     "job_info": "jobs",
+    "job_relaunch": "relaunch",
     "job_wait": "jobs",
     "object_info": "objects",
+    "project_update": "update_jobs",
+    "workflow_job": "workflow_jobs",
     **dict.fromkeys(OBJECT_ARGUMENTS, "objects"),
 }
 PACKAGE = "ansible_collections.jobpods.controller.plugins.module_utils.verbs"
