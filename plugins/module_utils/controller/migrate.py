@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.locks import Lock, one_at_a_time
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy import Connection, inspect, text
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 LATEST = "0001"
 """The last in migrations/versions: a database that has it needs no Alembic, whose import takes a while."""
 MIGRATIONS = Path(__file__).with_name("migrations")
-PREPARING = 0x6A6F62706F6473
-"""Number of the PostgreSQL lock under which tables are made and changed."""
 
 
 def version(connection: Connection) -> str | None:
@@ -36,8 +35,8 @@ def migrate(connection: Connection) -> None:
         Failure: `InvalidConfiguration`, where the database is of a later version of this collection, or can't
             hold every text.
     """
+    one_at_a_time(connection, Lock.MIGRATING)
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(PREPARING)))
         encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
         if encoding != "UTF8":
             raise Failure(
