@@ -14,6 +14,9 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.limits impo
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.cluster_arguments import (
     CLUSTER_ARGUMENTS,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.maintenance_arguments import (
+    MAINTENANCE_ARGUMENTS,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import (
     CONNECTION,
     OBJECT_ARGUMENTS,
@@ -108,6 +111,7 @@ ARGUMENTS: dict[str, Spec] = {
     "job_wait": JOB_WAIT,
     "object_info": OBJECT_INFO,
     **CLUSTER_ARGUMENTS,
+    **MAINTENANCE_ARGUMENTS,
     **OBJECT_ARGUMENTS,
 }
 

@@ -22,12 +22,14 @@ Verb = Callable[[Request, LauncherFeed, Launcher], Awaitable["Result | None"]]
 
 FILES = {
     "cluster_access": "cluster_access",
+    "cleanup_jobs": "maintenance",
     "container_group_job": "launching",
     "credential_test": "credential_test",
     "job_cancel": "jobs",
     "job_info": "jobs",
     "job_wait": "jobs",
     "object_info": "objects",
+    "regenerate_secret_key": "maintenance",
     **dict.fromkeys(OBJECT_ARGUMENTS, "objects"),
 }
 PACKAGE = "ansible_collections.jobpods.controller.plugins.module_utils.verbs"
