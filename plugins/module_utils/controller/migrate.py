@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 LATEST = "0001"
 """The last in migrations/versions: a database that has it needs no Alembic, whose import takes a while."""
+ALEMBIC = "alembic >= 1.13"
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -33,7 +35,7 @@ def migrate(connection: Connection) -> None:
 
     Raises:
         Failure: `InvalidConfiguration`, where the database is of a later version of this collection, or can't
-            hold every text.
+            hold every text, or where Alembic is missing.
     """
     one_at_a_time(connection, Lock.MIGRATING)
     if connection.dialect.name == "postgresql":
@@ -47,9 +49,16 @@ def migrate(connection: Connection) -> None:
     found = version(connection)
     if found == LATEST:
         return
-    from alembic.config import Config
-    from alembic.runtime.environment import EnvironmentContext
-    from alembic.script import ScriptDirectory
+    try:
+        from alembic.config import Config
+        from alembic.runtime.environment import EnvironmentContext
+        from alembic.script import ScriptDirectory
+    except ModuleNotFoundError as exc:
+        raise Failure(
+            "InvalidConfiguration",
+            f"The Python library {ALEMBIC} is missing on the controller, in {sys.executable}.",
+            hint=f"Install it with: {sys.executable} -m pip install '{ALEMBIC}'",
+        ) from exc
 
     scripts = ScriptDirectory(str(MIGRATIONS))
     if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
