@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import (
-    Database,
-    one_at_a_time,
-)
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.locks import Lock, one_at_a_time
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.lookup import Lookup
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_records import (
     Change,
@@ -42,9 +40,6 @@ __all__ = [
     "Wanted",
     "unchecked",
 ]
-
-DEFINING = 0x6A6F62706F6475
-"""Number of the PostgreSQL lock under which objects are made and changed, so that none comes in between."""
 
 
 class _DryRun(Exception):
@@ -160,7 +155,7 @@ class ObjectStore:
 
     def _write(self, work: Callable[[Connection], Change], dry_run: bool) -> Change:
         def defining(connection: Connection) -> Change:
-            one_at_a_time(connection, DEFINING)
+            one_at_a_time(connection, Lock.DEFINING)
             change = work(connection)
             if dry_run:
                 raise _DryRun(change)

@@ -14,6 +14,9 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.limits impo
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.cluster_arguments import (
     CLUSTER_ARGUMENTS,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.maintenance_arguments import (
+    MAINTENANCE_ARGUMENTS,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import (
     CONNECTION,
     OBJECT_ARGUMENTS,
@@ -178,6 +181,7 @@ ARGUMENTS: dict[str, Spec] = {
     "project_update": PROJECT_UPDATE,
     "workflow_job": WORKFLOW_JOB,
     **CLUSTER_ARGUMENTS,
+    **MAINTENANCE_ARGUMENTS,
     **OBJECT_ARGUMENTS,
 }
 

@@ -23,6 +23,7 @@ Verb = Callable[[Request, LauncherFeed, Launcher], Awaitable["Result | None"]]
 FILES = {
     "ad_hoc_command": "launching",
     "cluster_access": "cluster_access",
+    "cleanup_jobs": "maintenance",
     "container_group_job": "launching",
     "credential_test": "credential_test",
     "inventory_update": "update_jobs",
@@ -33,6 +34,7 @@ FILES = {
     "object_info": "objects",
     "project_update": "update_jobs",
     "workflow_job": "workflow_jobs",
+    "regenerate_secret_key": "maintenance",
     **dict.fromkeys(OBJECT_ARGUMENTS, "objects"),
 }
 PACKAGE = "ansible_collections.jobpods.controller.plugins.module_utils.verbs"
