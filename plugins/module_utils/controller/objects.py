@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import (
-    Database,
-    one_at_a_time,
-)
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.locks import Lock, one_at_a_time
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.lookup import Lookup
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_editing import (
     ObjectEditor,
@@ -47,9 +45,6 @@ __all__ = [
     "Wanted",
     "unchecked",
 ]
-
-DEFINING = 0x6A6F62706F6475
-"""Number of the PostgreSQL lock under which objects are made and changed, so that none comes in between."""
 
 T = TypeVar("T")
 
@@ -182,7 +177,7 @@ class ObjectStore:
         undone: list[T] = []
 
         def defining(connection: Connection) -> T:
-            one_at_a_time(connection, DEFINING)
+            one_at_a_time(connection, Lock.DEFINING)
             result = work(connection)
             if dry_run:
                 undone[:] = [result]

@@ -106,7 +106,7 @@ class InventorySource:
 
 @dataclass(frozen=True)
 class Launch:
-    """All that a job is started from; has secrets in it."""
+    """All that a job is started from; has secrets in it. An ad hoc command has a module, and no playbook."""
 
     name: str
     group: Group
@@ -129,6 +129,8 @@ class Launch:
     wait: bool
     cancel_grace: int
     controller_lost_timeout: int
+    module_name: str = ""
+    module_args: str = field(default="", repr=False)
 
     def to_stored(self) -> dict[str, Any]:
         """As JSON can carry it; to be sealed."""
@@ -160,7 +162,7 @@ class Launch:
 
 
 def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: bool) -> Launch:
-    """Reads and validates the parameters of `container_group_job`.
+    """Reads and validates the parameters of `container_group_job`, or of `ad_hoc_command`.
 
     Args:
         params: after the argument spec.
@@ -173,8 +175,9 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
             message names the option, what was wrong, and what would be right.
     """
     params = {**DEFAULTS, **{name: value for name, value in params.items() if value is not None}}
-    project = _project(params["project"], folder)
-    playbook = _playbook(params["playbook"], project)
+    module = params.get("module_name") or ""
+    project = "" if module else str(_project(params["project"], folder))
+    playbook = "" if module else _playbook(params["playbook"], Path(project))
     given_group = params.get("container_group") or {}
     group = _group(given_group, params)
     wait = bool(params["wait"])
@@ -187,10 +190,10 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
             " connects."
         )
     return Launch(
-        name=one_line(params.get("name") or "", NAME_LIMIT) or one_line(playbook, NAME_LIMIT),
+        name=one_line(params.get("name") or "", NAME_LIMIT) or one_line(playbook or module, NAME_LIMIT),
         group=group,
         namespace=_namespace(given_group.get("namespace"), group.pod_spec_override),
-        project=str(project),
+        project=project,
         playbook=playbook,
         inventory=read_inventory(params["inventory"], folder),
         extra_vars=dict(params.get("extra_vars") or {}),
@@ -208,6 +211,8 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
         wait=wait,
         cancel_grace=_number("cancel_grace", params["cancel_grace"], 0, 3600),
         controller_lost_timeout=_number("controller_lost_timeout", lost, 1, MAX_SECONDS),
+        module_name=module,
+        module_args=params.get("module_args") or "",
     )
 
 
