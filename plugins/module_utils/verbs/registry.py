@@ -29,6 +29,7 @@ FILES = {
     "job_wait": "jobs",
     "object_info": "objects",
     **dict.fromkeys(OBJECT_ARGUMENTS, "objects"),
+    "container_group": "group_trial",
 }
 PACKAGE = "ansible_collections.jobpods.controller.plugins.module_utils.verbs"
 
