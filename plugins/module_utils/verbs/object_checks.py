@@ -17,11 +17,19 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.cred
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import Reader, Values
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.surveys import read_survey
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials import read_registry
+from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import check_inventory_values
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import MAX_SECONDS
+from ansible_collections.jobpods.controller.plugins.module_utils.job.project.address import check_url
+from ansible_collections.jobpods.controller.plugins.module_utils.job.project.git import check_words
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs import container_group_check
 
 PATHS = {"project": ("local_path",), "inventory": ("path",)}
 """Options that are paths on the controller."""
+PATHS_OR_TEXTS = ("kubeconfig", "ssl_ca_cert")
+"""Options of a container group that may be paths, and may be content."""
 MAX_FORKS = 1000
 MAX_SLICES = 1000
 
@@ -47,6 +55,9 @@ def read_given(kind: str, params: Mapping[str, Any], folder: Path) -> Values:
     for option in PATHS.get(kind, ()):
         if given.get(option):
             given[option] = os.path.normpath(folder / os.path.expanduser(str(given[option])))
+    if kind == "container_group":
+        for option in set(PATHS_OR_TEXTS) & set(given):
+            given[option] = container_group_check.absolute(given[option], folder)
     if kind == "credential" and "credential_type" in given:
         given["credential_type"] = credential_type(given["credential_type"], "credential_type").name
     # As JSON will give it back: keys are texts, and dates, too.
@@ -85,6 +96,8 @@ def _execution_environment(values: Values, reader: Reader) -> Values:
     if any(char.isspace() for char in image):
         raise _invalid(f"image is {image!r}; give a reference like quay.io/org/image:tag.")
     _check_type(values, "credential", ("container_registry",), reader)
+    if values["credential"] is not None:
+        read_registry(reader("credential", values["credential"]).values["inputs"], "credential")
     return {**values, "image": image}
 
 
@@ -101,6 +114,8 @@ def _project(values: Values, reader: Reader) -> Values:
         if not values["scm_url"]:
             raise _invalid(f"scm_url is missing; a project of scm_type {kind} needs it.")
         _check_type(values, "credential", ("source_control",), reader)
+        check_url(kind, values["scm_url"])
+        check_words(values["scm_branch"], values["scm_refspec"])
     if kind == "archive":
         _refuse(values, ("scm_branch", "scm_refspec", "scm_track_submodules"), "scm_type archive")
     _check_number(values, "scm_update_cache_timeout", 0, MAX_SECONDS)
@@ -147,7 +162,15 @@ def _job_template(values: Values, reader: Reader) -> Values:
     _check_number(values, "forks", 0, MAX_FORKS)
     _check_number(values, "timeout", 0, MAX_SECONDS)
     _check_number(values, "job_slice_count", 1, MAX_SLICES)
-    return {**values, "playbook": playbook}
+    return {**values, "playbook": playbook, "survey_spec": read_survey(values["survey_spec"])}
+
+
+def _workflow_job_template(values: Values, reader: Reader) -> Values:
+    return {**values, "survey_spec": read_survey(values["survey_spec"])}
+
+
+def _inventory(values: Values, reader: Reader) -> Values:
+    return check_inventory_values(values)
 
 
 def check_credentials(ids: list[int], reader: Reader) -> None:
@@ -171,7 +194,7 @@ def check_credentials(ids: list[int], reader: Reader) -> None:
 
 def _container_group(values: Values, reader: Reader) -> Values:
     _check_type(values, "credential", ("kubernetes_bearer_token",), reader)
-    return values
+    return container_group_check.check_values(values)
 
 
 def _check_type(values: Values, option: str, types: tuple[str, ...], reader: Reader) -> None:
@@ -203,7 +226,9 @@ CHECKERS: dict[str, Checker] = {
     "container_group": _container_group,
     "credential": _credential,
     "execution_environment": _execution_environment,
+    "inventory": _inventory,
     "inventory_source": _inventory_source,
     "job_template": _job_template,
     "project": _project,
+    "workflow_job_template": _workflow_job_template,
 }
