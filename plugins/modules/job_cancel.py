@@ -30,7 +30,7 @@ options:
     required: true
     aliases: [id]
   fail_if_not_running:
-    description: Fail where the job has already ended.
+    description: Fail where the job has already ended, or ends by itself before the cancel reaches it.
     type: bool
     default: false
   timeout:

@@ -107,10 +107,11 @@ class Database:
                 self._check(connection)
             return result
 
-        written = self._run(self._writer, checked)
-        if self._box is not None:
-            self._box.used = False
-        return written
+        try:
+            return self._run(self._writer, checked)
+        finally:
+            if self._box is not None:
+                self._box.used = False
 
     def _run(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         deadline = time.monotonic() + RETRY_LIMIT

@@ -12,23 +12,28 @@ mappings of one key that Ansible's JSON has for them (`__ansible_vault`, `__ansi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 
 Variables = dict[str, Any]
 Content = dict[str, Any]
 Listing = dict[str, Any]
-Expand = Callable[[str], tuple[Sequence[str], int | None]]
-"""The names that a host pattern like `web[1:3]:2222` stands for, and their port."""
 
 ALL = "all"
 UNGROUPED = "ungrouped"
 META = "_meta"
 PRIORITY = "ansible_group_priority"
 SECTIONS = ("hosts", "children", "vars")
+
+
+class Expand(Protocol):
+    """What tells the names that a host pattern like `web[1:3]:2222` stands for, and their port."""
+
+    def __call__(self, pattern: str, /) -> tuple[Sequence[str], int | None]:
+        """The names, and the port where it gives one."""
 
 
 @dataclass

@@ -396,7 +396,8 @@ class JobStore:
 
     def undeleted_pods(self, older_than: float) -> Sequence[JobRecord]:
         """Jobs that ended so many seconds ago and whose pods have still to be deleted, the oldest first."""
-        statement = select(*_COLUMNS).where(jobs.c.status.in_(FINAL), jobs.c.pod_deleted.is_(False))
+        # Only who has ended has `finished`; to ask for the status would have all that ended looked at.
+        statement = select(*_COLUMNS).where(jobs.c.pod_deleted.is_(False))
         return self._records(statement.order_by(jobs.c.id), older=jobs.c.finished, seconds=older_than)
 
     def _records(

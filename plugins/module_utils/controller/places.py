@@ -45,6 +45,10 @@ class StoreOptions:
         """The option that says where the database's file lies."""
         return "data_dir" if self.database_file == self.data_dir / DATABASE else "database_url"
 
+    def job_folder(self, job_id: int, uuid: str) -> Path:
+        """Where a job's files lie; another store with the same `data_dir` has a job of this number, too."""
+        return self.data_dir / "jobs" / f"{job_id}-{uuid[:10]}"
+
 
 def store_options(params: Mapping[str, Any], environ: Mapping[str, str], home: Path) -> StoreOptions:
     """Reads the options that every module takes.

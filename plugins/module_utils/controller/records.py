@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+JOB_TYPES = ("job", "ad_hoc_command", "project_update", "inventory_update", "workflow_job")
 ACTIVE = ("new", "pending", "waiting", "running")
 FINAL = frozenset(("successful", "failed", "error", "canceled"))
 

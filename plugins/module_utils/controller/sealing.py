@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,19 @@ class SecretBox:
         Raises:
             Failure: `InvalidConfiguration`, where it was sealed with another key.
         """
+        return json.loads(self._opened(sealed))
+
+    def resealed(self, sealed: str, other: SecretBox) -> str:
+        """The form that a value sealed with this key has with another one.
+
+        Raises:
+            Failure: `InvalidConfiguration`, where it was not sealed with this key.
+        """
+        return other._fernet.encrypt(self._opened(sealed)).decode("ascii")
+
+    def _opened(self, sealed: str) -> bytes:
         try:
-            return json.loads(self._fernet.decrypt(sealed.encode("utf-8", "replace")))
+            return self._fernet.decrypt(sealed.encode("utf-8", "replace"))
         except InvalidToken as exc:
             raise _invalid(f"The key in secret_key_file {self.place} does not open what is stored.") from exc
 
@@ -69,7 +81,55 @@ def read_key(place: Path, *, create: bool) -> SecretBox:
         Failure: `InvalidConfiguration`, where the file is missing, unreadable, or readable by others.
     """
     if create and not place.exists():
-        _create_key(place)
+        write_key(place, new_key())
+    return SecretBox(_read(place), place)
+
+
+def new_key() -> bytes:
+    """A key that nobody has yet."""
+    return Fernet.generate_key()
+
+
+def keep_key(place: Path, beside: Path) -> None:
+    """Copies the key of a file to another one, unless that is there."""
+    if not beside.exists():
+        write_key(beside, _read(place))
+
+
+def write_key(place: Path, key: bytes, *, replace: bool = False) -> None:
+    """Writes a key whole or not at all, for good: under another name first.
+
+    Args:
+        place: the file.
+        key: what to write.
+        replace: also where the file is there; else that one stays.
+
+    Raises:
+        Failure: `InvalidConfiguration`, where it can't be written.
+    """
+    place = Path(os.path.realpath(place))
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor, name = tempfile.mkstemp(dir=place.parent, prefix=".secret-")  # mode 0600
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(key)
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                os.replace(name, place)
+            else:
+                with suppress(FileExistsError):  # another process was quicker: its key counts
+                    os.link(name, place)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(name)
+        _sync_folder(place.parent)
+    except OSError as exc:
+        raise _invalid(f"secret_key_file {place} can't be written: {exc.strerror}.") from exc
+
+
+def _read(place: Path) -> bytes:
     try:
         with place.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -82,23 +142,15 @@ def read_key(place: Path, *, create: bool) -> SecretBox:
         raise _invalid(f"secret_key_file {place} can't be read: {exc.strerror}.") from exc
     if mode & 0o077:
         raise _invalid(f"secret_key_file {place} can be read by others; run: chmod 600 {place}")
-    return SecretBox(key, place)
+    return key
 
 
-def _create_key(place: Path) -> None:
-    """Writes a key whole or not at all: under another name first, and linked only where there is none yet."""
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".secret-") as file:  # mode 0600
-            file.write(Fernet.generate_key())
-            file.flush()
-            os.fsync(file.fileno())
-            try:
-                os.link(file.name, place)
-            except FileExistsError:
-                return  # another process was quicker: its key counts
-    except OSError as exc:
-        raise _invalid(f"secret_key_file {place} can't be created: {exc.strerror}.") from exc
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _invalid(message: str) -> Failure:

@@ -22,9 +22,12 @@ def expanded(pattern: str) -> tuple[Sequence[str], int | None]:
     if "[" not in pattern and ":" not in pattern:
         return (pattern,), None
     # Imported here, since it takes a while, and few inventories need it.
+    # pylint: disable=ansible-bad-module-import  # no module: it runs where ansible-core is
     from ansible.errors import AnsibleError
     from ansible.parsing.utils.addresses import parse_address
     from ansible.plugins.inventory import detect_range, expand_hostname_range
+
+    # pylint: enable=ansible-bad-module-import
 
     try:
         name, port = parse_address(pattern, allow_ranges=True)

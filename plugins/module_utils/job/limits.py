@@ -11,7 +11,7 @@ LOST_ATTACHED = 600
 LOST_DETACHED = 3600
 """Without its controller a pod ends its run after so long, with `wait` and without."""
 REFUSAL_GRACE = 5.0
-"""For so long the API server may refuse a job that it has not refused before: after its own start it knows
-nobody's rights for a while, and a load balancer before it answers in its place."""
+"""The API server may refuse a job for so long before its supervisor has answered: after its own start it
+knows nobody's rights for a while, and a load balancer before it may answer in its place."""
 MAX_SECONDS = 30 * 24 * 3600
 """What any limit may be at most."""

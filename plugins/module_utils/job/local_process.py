@@ -101,7 +101,7 @@ class Pipe:
         reader = asyncio.StreamReader(CHUNK)
         protocol = asyncio.StreamReaderProtocol(reader)
         file = os.fdopen(os.dup(self._reader), "rb", 0)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, file)
+        transport, _protocol = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, file)
         try:
             left = self._limit
             while piece := await reader.read(CHUNK):
@@ -201,7 +201,7 @@ async def _to_end(process: asyncio.subprocess.Process, pipes: Sequence[Pipe]) ->
     try:
         open_ones = set(drains)
         while not ended.done():
-            done, _ = await asyncio.wait({ended, *open_ones}, return_when=asyncio.FIRST_COMPLETED)
+            done, _going = await asyncio.wait({ended, *open_ones}, return_when=asyncio.FIRST_COMPLETED)
             for drain in done & open_ones:
                 drain.result()
             open_ones -= done

@@ -31,6 +31,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.verdict imp
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import Ended
 
 PLACE = "the controller node"
+LAST_WORDS = 2.0
+"""Seconds that the end of a supervisor's output may take to be read after its end."""
 
 
 def on_controller(request: RunRequest, folder: Path, environ: Mapping[str, str]) -> Start:
@@ -94,11 +96,16 @@ class LocalRun(SupervisedRun):
             "private_data_dir": str(private_data_dir),
             "removes": [str(folder) for folder in self._made],
         }
-        self._supervisor = await LocalSupervisor.start(config, self._environ)
-        self.conversation = Conversation(self._supervisor.attach, payload, self, self._terms())
+        supervisor = self._supervisor = await LocalSupervisor.start(config, self._environ)
+        self.conversation = Conversation(supervisor.attach, payload, self, self._terms())
         talk = asyncio.create_task(self.conversation.run())
-        self._tasks.append(talk)
-        await asyncio.wait((talk, self._cancel), return_when=asyncio.FIRST_COMPLETED)
+        over = asyncio.create_task(supervisor.wait())
+        self._tasks += [talk, over]
+        await asyncio.wait((talk, over, self._cancel), return_when=asyncio.FIRST_COMPLETED)
+        if over.done():  # what it wrote before may still have to be read
+            await asyncio.wait((talk,), timeout=LAST_WORDS)
+            if not talk.done():
+                return self._outcome(supervisor.lost)
         if talk.done():
             return self._ended(talk.result())
         return await self._canceled(talk, self._cancel.result())

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.pod import supervisor
 
@@ -54,7 +53,7 @@ class LocalStream:
             self._writer.write(content)
             await self._writer.drain()
         except (BrokenPipeError, ConnectionResetError) as exc:
-            raise Unreachable(Failure("RunnerFailed", "The supervisor has ended.")) from exc
+            raise _gone() from exc
 
     async def close(self) -> None:
         """Leaves the pipes open for the next attach."""
@@ -108,22 +107,26 @@ class LocalSupervisor:
         return cls(process, mark, errors)
 
     async def attach(self) -> LocalStream:
-        """The stream to talk over.
-
-        Raises:
-            Failure: `RunnerFailed`, where the supervisor has ended; nobody can start it again.
-        """
+        """The stream to talk over; raises `Unreachable` where the supervisor has ended."""
         process = self._process
         if process.stdout is None or process.stdin is None or process.stdout.at_eof():
-            await within(SWEEP_LIMIT, process.wait())
-            raise Failure(
-                "RunnerFailed",
-                f"The program that supervised the run on the controller node {self._how_it_ended()}.",
-                hint="Find out who ended it, or whether the machine's memory was full, and launch again.",
-                retryable=True,
-                traceback=self._last_errors(),
-            )
+            raise _gone()
         return LocalStream(process.stdout, process.stdin)
+
+    async def wait(self) -> None:
+        """Waits until the supervisor has ended: nobody can start it again."""
+        await self._process.wait()
+
+    @property
+    def lost(self) -> Failure:
+        """What it means that the supervisor has ended without a report."""
+        return Failure(
+            "RunnerFailed",
+            f"The program that supervised the run on the controller node {self._how_it_ended()}.",
+            hint="Find out who ended it, or whether the machine's memory was full, and launch again.",
+            retryable=True,
+            traceback=self._last_errors(),
+        )
 
     async def end(self, patience: float) -> None:
         """Ends the supervisor, and with it the run.
@@ -169,6 +172,10 @@ class LocalSupervisor:
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - STDERR_TAIL))
         return self._errors.read().decode("utf-8", "replace")
+
+
+def _gone() -> Unreachable:
+    return Unreachable(Failure("RunnerFailed", "The supervisor has ended."))
 
 
 def run_environment(environ: Mapping[str, str], mark: str) -> dict[str, str]:

@@ -137,6 +137,8 @@ class SupervisedRun(ABC):
         """Leaves the supervisor, whatever runs there."""
         if self.conversation is not None:
             await self.conversation.close()
+        if self._marking is not None:  # not cancelled: the row must say when the job started
+            await self._marking
 
     async def execute(self) -> Outcome:
         """Runs the job; a pod is left for the caller to delete, and the conversation to say `bye` to.
@@ -160,8 +162,6 @@ class SupervisedRun(ABC):
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            if self._marking is not None:  # not cancelled: the row must say when the job started
-                await self._marking
             unwanted.set()  # it may be large: nobody waits until it is built
             payload.add_done_callback(_close)
 

@@ -81,6 +81,23 @@ def test_a_job_process_that_is_killed_under_its_launcher_is_told(
     assert f"The pod {facts['pod_name']} in namespace {namespace} goes on" in result["msg"]
 
 
+def test_a_job_process_that_is_told_to_end_leaves_its_job(
+    controller: Controller, job: Options, core: client.CoreV1Api, namespace: str
+) -> None:
+    controller.project(site=[{"ansible.builtin.pause": {"seconds": 3600}}])
+    controller.verb("container_group_job", **{**job, "wait": False})
+    until(lambda: controller.verb("job_info")["jobs"][0]["status"] == "running", "the job to run")
+    (pid,) = controller.processes()
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: not controller.process_lines(), "the job process to end")
+    (facts,) = controller.verb("job_info")["jobs"]
+    assert (facts["status"], facts["failure"]) == ("running", None)
+    pod = core.read_namespaced_pod(facts["pod_name"], namespace)
+    assert pod.status is not None and pod.metadata is not None
+    assert (pod.status.phase, pod.metadata.deletion_timestamp) == ("Running", None)
+    core.delete_namespaced_pod(facts["pod_name"], namespace, grace_period_seconds=0)
+
+
 @pytest.mark.parametrize("verb", ["job_wait", "job_info", "job_cancel"])
 def test_a_job_that_is_not_there(controller: Controller, verb: str) -> None:
     result = controller.verb(verb, job_id=4711)

@@ -30,6 +30,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
     store_options,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import Pending
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.rotation import regenerate_key
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import read_key
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import jobs
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
@@ -160,6 +161,35 @@ def define_and_remove(options: StoreOptions) -> list[str]:
     return sorted(told)
 
 
+def again_where_the_key_was_changed(call: Callable[[], Any]) -> Any:
+    """What a call returns, once no change of the key comes in its way."""
+    while True:
+        try:
+            return call()
+        except Failure as failure:
+            if "key was changed" not in failure.message:
+                raise
+
+
+def store_secret(options: StoreOptions, name: str) -> None:
+    """Stores a credential whose password is its name."""
+    store = JobStore.open(options)
+    given = {"credential_type": "machine", "inputs": {"password": name}}
+    try:
+        store.objects.save("credential", Wanted(name, given))
+    finally:
+        store.close()
+
+
+def change_keys(options: StoreOptions) -> list[str]:
+    """Stores secrets and changes the key in turn, as others do; the names of what it has stored."""
+    names = [f"{os.getpid()} {turn}" for turn in range(3)]
+    for name in names:
+        again_where_the_key_was_changed(partial(store_secret, options, name))
+        again_where_the_key_was_changed(partial(regenerate_key, options))
+    return names
+
+
 ACTIONS: dict[str, Callable[[StoreOptions], Any]] = {
     "key": make_key,
     "job": run_job,
@@ -167,6 +197,7 @@ ACTIONS: dict[str, Callable[[StoreOptions], Any]] = {
     "place": take_place,
     "define": define,
     "define and remove": define_and_remove,
+    "change keys": change_keys,
 }
 
 

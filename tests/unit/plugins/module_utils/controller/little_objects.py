@@ -14,15 +14,16 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.obje
     Wanted,
 )
 
-OPTIONS = [
-    (kind.name, option) for kind in KINDS.values() for option in sorted(kind.options - set(kind.scope))
-]
-"""All that can be changed of an object: another scope makes another object."""
 REFERENCES = [
     (kind.name, option, target) for kind in KINDS.values() for option, target in kind.references.items()
 ]
 LISTS = [(kind.name, option, listed) for kind in KINDS.values() for option, listed in kind.lists.items()]
 SECRET = "s3cret-value"  # noqa: S105 - that is what is looked for
+
+
+def changeable(kind: str) -> list[str]:
+    """All that can be changed of an object: another scope makes another object."""
+    return sorted(KINDS[kind].options - set(KINDS[kind].scope))
 
 
 def make(objects: ObjectStore, kind: str, name: str, **given: Any) -> StoredObject:

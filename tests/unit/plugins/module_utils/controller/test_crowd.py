@@ -189,3 +189,13 @@ def test_same_objects_that_others_remove(options: StoreOptions) -> None:
     assert [kind for kind in KINDS if store.objects.list(kind)] == ["container_group"]
     assert [each["name"] for each in store.objects.list("container_group")] == [CONTROLPLANE]
     store.close()
+
+
+def test_keys_that_change_while_secrets_are_stored(options: StoreOptions) -> None:
+    names = [name for each in together("change keys", options, TEN) for name in each]
+    store = JobStore.open(options)
+    assert store.warnings == ()
+    for name in names:
+        assert store.objects.get("credential", name, "credential").values["inputs"] == {"password": name}
+    assert len(store.objects.list("credential")) == len(names)
+    store.close()

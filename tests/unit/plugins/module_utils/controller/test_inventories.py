@@ -60,7 +60,7 @@ def test_a_source_before_its_first_update(store: JobStore) -> None:
 
 def test_contents_come_in_the_order_of_their_sources(store: JobStore) -> None:
     inventory, first = new_source(store, "z")
-    _, second = new_source(store, "a", overwrite_vars=True)
+    _inventory, second = new_source(store, "a", overwrite_vars=True)
     store.inventories.save_update(second, listing("b"))
     store.inventories.save_update(first, listing("a"))
     assert hosts(store, inventory) == [["a"], ["b"]]
@@ -87,14 +87,14 @@ def test_an_update_keeps_what_the_options_say(
 
 
 def test_an_update_tells_whether_anything_is_new(store: JobStore) -> None:
-    _, source = new_source(store)
+    _inventory, source = new_source(store)
     updates = [listing("a"), listing("a"), listing("a", x=1), listing("a", x=1), listing()]
     changed = [store.inventories.save_update(source, found) for found in updates]
     assert changed == [True, False, True, False, False]  # without overwrite, the host that is gone stays
 
 
 def test_contents_are_sealed(store: JobStore, options: StoreOptions) -> None:
-    _, source = new_source(store)
+    _inventory, source = new_source(store)
     store.inventories.save_update(source, listing("a", known="in a variable"))
     engine = create_engine(options.database_url, poolclass=NullPool)
     with engine.begin() as connection:
@@ -156,7 +156,7 @@ def test_updates_at_the_same_time_lose_nothing(
 
 
 def test_a_source_that_was_deleted(store: JobStore) -> None:
-    _, source = new_source(store)
+    _inventory, source = new_source(store)
     store.objects.delete("inventory_source", Wanted("cloud", {"inventory": "web"}))
     with pytest.raises(Failure, match=f"inventory source {source} was deleted"):
         store.inventories.save_update(source, listing("a"))

@@ -47,7 +47,7 @@ LISTING = {
 
 def one_host(pattern: str) -> tuple[Sequence[str], int | None]:
     """Takes each name as it is; `NAME:PORT` has a port."""
-    name, _, port = pattern.partition(":")
+    name, _colon, port = pattern.partition(":")
     return (name,), int(port) if port else None
 
 

@@ -74,7 +74,7 @@ def nothing_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 def plugin(folder: Path, full: str, *, ending: str = "", top: str = "", bottom: str = "") -> None:
     """Makes a collection with an inventory plugin."""
-    collection, _, name = full.rpartition(".")
+    collection, _dot, name = full.rpartition(".")
     source = PLUGIN.format(
         name=name, collection=collection, ending=ending or f"{name}.yml", top=top, bottom=bottom
     )

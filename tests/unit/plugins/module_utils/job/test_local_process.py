@@ -222,7 +222,7 @@ while True:
 async def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     await run(python("", tmp_path), [])
     before = sorted(os.listdir("/proc/self/fd"))
-    for _ in range(3):
+    for _turn in range(3):
         with Pipe(10, bytearray().extend) as pipe:
             await run(python("print(1)", tmp_path), [], pipes=(pipe,))
     await asyncio.sleep(0.05)

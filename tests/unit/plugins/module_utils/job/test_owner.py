@@ -301,6 +301,23 @@ async def test_store_that_is_too_slow_for_the_last_events(
         assert "0 s" in scene.told.warnings[-1]
 
 
+async def test_pod_of_a_run_that_may_go_on_does_not_wait_for_the_store(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = threading.Event()
+    monkeypatch.setattr(scene.store, "add_events", lambda *_arguments: release.wait(DEADLINE))
+    garbage = "time.sleep(0.2)\nprint('garbage', flush=True)\n"
+    async with cluster(scene, authority, BEGIN + garbage + "time.sleep(600)\n") as at:
+        task = asyncio.create_task(scene.own(at.connection))
+        async with deadline(DEADLINE / 2):
+            await scene.told.heard.wait()
+            while at.exists:
+                await asyncio.sleep(0.02)
+        assert not task.done()
+        release.set()
+        assert (await task).pod_deleted
+
+
 async def test_unexpected_error_with_the_last_events_loses_nothing_else(
     scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -463,6 +480,23 @@ async def test_result_does_not_wait_for_a_pod_that_can_t_be_deleted_now(
         assert (record.pod_deleted, at.exists) == (True, False)
         (warning,) = scene.told.warnings
         assert warning.startswith(f"pod {scene.pod_name} can't be deleted yet: ")
+
+
+async def test_result_waits_a_moment_for_the_pod_s_deletion(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = scene.store.finish
+    deleted: list[bool] = []
+
+    def noting(*arguments: Any, **columns: Any) -> None:
+        deleted.append(columns["pod_deleted"])
+        finish(*arguments, **columns)
+
+    monkeypatch.setattr(owner, "QUICK_REMOVAL", DEADLINE)
+    monkeypatch.setattr(scene.store, "finish", noting)
+    async with cluster(scene, authority, GOOD) as at:
+        await scene.own(at.connection)
+        assert deleted == [True]
 
 
 async def test_pod_that_may_not_be_deleted_is_told(

@@ -191,7 +191,10 @@ async def test_what_is_not_pinned_is_followed_though_the_project_stays(tmp_path:
     source = project(tmp_path / "data", scm_url=str(tmp_path / "project.git"))
     with first.held():
         waiting = asyncio.create_task(update_project(source, told, output=told.lines.append))
-        done, _pending = await asyncio.wait((waiting,), timeout=5)
+        async with deadline(DEADLINE):
+            while sum("was installed successfully" in line for line in told.lines) < 2:
+                await asyncio.sleep(0.05)
+        done, _pending = await asyncio.wait((waiting,), timeout=0.5)
         assert not done
         assert not (first.folder / ".jobpods/roles/web/tasks/new.yml").exists()
     async with deadline(DEADLINE):
