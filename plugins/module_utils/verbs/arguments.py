@@ -20,6 +20,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.maintenan
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import (
     CONNECTION,
     OBJECT_ARGUMENTS,
+    OBJECT_IMPORT,
     OBJECT_INFO,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arguments import STORE
@@ -177,6 +178,7 @@ ARGUMENTS: dict[str, Spec] = {
     "job_info": JOB_INFO,
     "job_relaunch": JOB_RELAUNCH,
     "job_wait": JOB_WAIT,
+    "object_import": OBJECT_IMPORT,
     "object_info": OBJECT_INFO,
     "project_update": PROJECT_UPDATE,
     "workflow_job": WORKFLOW_JOB,

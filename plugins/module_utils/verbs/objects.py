@@ -84,11 +84,11 @@ def _result(kind: str, change: Change, request: Request) -> Result:
     if request.check and not change.before:
         result["id"] = result["object"]["id"] = None  # the number that it would get is not known
     if request.diff:
-        result["diff"] = {"before": change.before, "after": _marked(change)}
+        result["diff"] = {"before": change.before, "after": marked(change)}
     return result
 
 
-def _marked(change: Change) -> dict[str, Any]:
+def marked(change: Change) -> dict[str, Any]:
     """The object after the change, so that a secret's change is seen: both of its values look the same."""
     same = [
         option

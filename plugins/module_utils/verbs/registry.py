@@ -31,6 +31,7 @@ FILES = {
     "job_info": "jobs",
     "job_relaunch": "relaunch",
     "job_wait": "jobs",
+    "object_import": "object_import",
     "object_info": "objects",
     "project_update": "update_jobs",
     "workflow_job": "workflow_jobs",
