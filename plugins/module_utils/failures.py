@@ -45,7 +45,9 @@ REASONS: dict[str, Reason] = {
     "InventoryInvalid": Reason(
         "preparing", "Check the inventory with ansible-inventory --list -i INVENTORY."
     ),
-    "ProjectNotFound": Reason("preparing", "Give an existing folder that the controller's user can read."),
+    "ProjectNotFound": Reason(
+        "preparing", "Give a folder that the controller's user can read, or the name of a stored project."
+    ),
     "ProjectUpdateFailed": Reason(
         "preparing", "Read the update's output, and check the project's address, branch and credential."
     ),

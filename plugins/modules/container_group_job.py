@@ -149,8 +149,10 @@ options:
     description:
       - The image of this job; it wins over the container group's. The name or id of a stored execution
         environment, or a mapping with C(image), the reference of an image with C(python3) and
-        C(ansible-runner), C(pull) (V(always), V(missing) or V(never); without it, Kubernetes' default for
-        the image's tag counts), and C(credential), a C(container_registry) credential, as in O(credentials).
+        C(ansible-runner), C(pull) (V(always), V(missing) or V(never); without it, Kubernetes' default for the
+        image's tag counts), and C(credential), the name or id of a stored C(container_registry) credential,
+        or a mapping as in O(credentials), for images of a private registry. See
+        M(jobpods.controller.execution_environment) for what becomes of it.
     type: raw
   wait:
     description:

@@ -21,6 +21,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials
     MachineCredential,
     VaultCredential,
     read_credentials,
+    read_registry,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import NAME_LIMIT, one_line
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import (
@@ -147,7 +148,9 @@ class Launch:
                 "group": Group(
                     **{
                         **group,
-                        "execution_environment": ExecutionEnvironment(**environment) if environment else None,
+                        "execution_environment": (
+                            ExecutionEnvironment.from_stored(environment) if environment else None
+                        ),
                     }
                 ),
                 "inventory": InventorySource(**stored["inventory"]),
@@ -270,7 +273,11 @@ def _execution_environment(given: Mapping[str, Any] | None) -> ExecutionEnvironm
         raise _invalid(
             f"execution_environment.image is {given['image']!r}; give a reference like quay.io/org/image:tag."
         )
-    return ExecutionEnvironment(image, given.get("pull"))
+    credential = given.get("credential")
+    registry = None
+    if credential is not None:
+        registry = read_registry(credential, "execution_environment.credential")
+    return ExecutionEnvironment(image, given.get("pull"), registry)
 
 
 def _namespace(given: str | None, override: Mapping[str, Any]) -> str:

@@ -70,6 +70,8 @@ class UpdateRun:
             How it ended; a `Failure` is an outcome, not raised.
         """
         await self._notebook.note(status="running", execution_node=self._node)
+        if self._cancel.done():
+            return Outcome(self._cancel.result(), self.summary)
         working = asyncio.ensure_future(self._work(self._line, self._progress))
         try:
             await asyncio.wait((working, self._cancel), return_when=asyncio.FIRST_COMPLETED)

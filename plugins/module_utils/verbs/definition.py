@@ -116,9 +116,8 @@ class Definition:
 
 def stored_id(value: object) -> int | None:
     """The id of the stored object that a value of a definition stands for, if it stands for one."""
-    if isinstance(value, Mapping) and set(value) == {STORED}:
-        return int(value[STORED])
-    return None
+    number = value[STORED] if isinstance(value, Mapping) and set(value) == {STORED} else None
+    return number if isinstance(number, int) else None  # else it is an inventory with a group of this name
 
 
 def read_definition(params: Mapping[str, Any], objects: ObjectStore, folder: Path) -> Definition:

@@ -150,11 +150,13 @@ class LauncherFeed:
 
     def leave_gap(self, job: JobFeed, told: int, last: int) -> None:
         """Keeps in mind that events are to be read from the store when their turn comes."""
-        newest = self._queue[-1] if self._queue else None
-        if isinstance(newest, Gap) and newest.job is job:
-            newest.last = last
-        else:
-            self._add(Gap(job, told, last))
+        for entry in reversed(self._queue):  # what several jobs leave at once is one gap for each of them
+            if not isinstance(entry, Gap):
+                break
+            if entry.job is job:
+                entry.last = last
+                return
+        self._add(Gap(job, told, last))
 
     # -- the launcher --
 

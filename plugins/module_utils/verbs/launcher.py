@@ -64,7 +64,7 @@ def call(request: Request, show: Show, entry: Path = ENTRY) -> dict[str, Any]:
     launched: dict[str, Any] = {}
 
     def listen(message: dict[str, Any]) -> None:
-        if message["type"] == "job" and request.verb in LAUNCHING:
+        if message["type"] == "job" and not message["child"] and request.verb in LAUNCHING:
             launched.update(id=message["id"], name=message["name"])
         show(message)
 
@@ -131,10 +131,16 @@ def _left_alone(request: Request, failure: Failure, facts: dict[str, Any], entry
     known = call(replace(request, verb="job_info", params=asked), lambda message: None, entry)
     if not known["failed"]:
         facts = known["jobs"][0]
-    if facts["pod_name"] and facts["finished"] is None:
+    pods = [
+        f"pod {each['pod_name']} in namespace {each['namespace']}"
+        for each in (facts, *facts["slices"])
+        if each["pod_name"] and each["finished"] is None
+    ]
+    if pods:
+        goes_on = f"The {pods[0]} goes on" if len(pods) == 1 else f"These go on: {', '.join(pods)}"
         failure.message += (
-            f" The pod {facts['pod_name']} in namespace {facts['namespace']} goes on, until its"
-            " controller_lost_timeout is over, unless it is deleted or another process takes the job over."
+            f" {goes_on}, until the controller_lost_timeout is over, unless deleted or taken over by another"
+            " process."
         )
     failure.hint = "Look at the job with job_info before you launch it again."
     failure.retryable = False
@@ -161,7 +167,8 @@ def _message(line: bytes) -> dict[str, Any]:
     if isinstance(message, dict) and isinstance(message.get("type"), str):
         return message
     words = one_line(line.decode("utf-8", "replace"), 200)
-    return {"type": "warning", "text": f"the job process printed what is no message: {words!r}"}
+    text = f"the job process printed what is no message: {words!r}"
+    return {"type": "warning", "job": None, "text": text}
 
 
 def request_line(request: Request) -> bytes:

@@ -19,12 +19,16 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.kind
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import Reader, Values
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.surveys import read_survey
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import check_inventory_values
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import MAX_SECONDS
+from ansible_collections.jobpods.controller.plugins.module_utils.job.project.address import check_url
+from ansible_collections.jobpods.controller.plugins.module_utils.job.project.git import check_words
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs import container_group_check
 
 PATHS = {"project": ("local_path",), "inventory": ("path",)}
 """Options that are paths on the controller."""
-GROUP_PATHS = ("kubeconfig", "ssl_ca_cert")
-"""Likewise, of a container group, where they are paths."""
+PATHS_OR_TEXTS = ("kubeconfig", "ssl_ca_cert")
+"""Options of a container group that may be paths, and may be content."""
 MAX_FORKS = 1000
 MAX_SLICES = 1000
 
@@ -51,22 +55,13 @@ def read_given(kind: str, params: Mapping[str, Any], folder: Path) -> Values:
         if given.get(option):
             given[option] = os.path.normpath(folder / os.path.expanduser(str(given[option])))
     if kind == "container_group":
-        given = _group_paths(given, folder)
+        for option in set(PATHS_OR_TEXTS) & set(given):
+            given[option] = container_group_check.absolute(given[option], folder)
     if kind == "credential" and "credential_type" in given:
         given["credential_type"] = credential_type(given["credential_type"], "credential_type").name
     # As JSON will give it back: keys are texts, and dates, too.
     plain: Values = json.loads(json.dumps(given, default=str))
     return plain
-
-
-def _group_paths(given: Values, folder: Path) -> Values:
-    """A container group's options with absolute paths; imported here, since it takes a while."""
-    from ansible_collections.jobpods.controller.plugins.module_utils.verbs.container_group_check import (
-        absolute,
-    )
-
-    paths = {option: absolute(given[option], folder) for option in GROUP_PATHS if option in given}
-    return {**given, **paths}
 
 
 def check_values(kind: str, values: Values, reader: Reader) -> Values:
@@ -116,6 +111,8 @@ def _project(values: Values, reader: Reader) -> Values:
         if not values["scm_url"]:
             raise _invalid(f"scm_url is missing; a project of scm_type {kind} needs it.")
         _check_type(values, "credential", ("source_control",), reader)
+        check_url(kind, values["scm_url"])
+        check_words(values["scm_branch"], values["scm_refspec"])
     if kind == "archive":
         _refuse(values, ("scm_branch", "scm_refspec", "scm_track_submodules"), "scm_type archive")
     _check_number(values, "scm_update_cache_timeout", 0, MAX_SECONDS)
@@ -165,6 +162,14 @@ def _job_template(values: Values, reader: Reader) -> Values:
     return {**values, "playbook": playbook, "survey_spec": read_survey(values["survey_spec"])}
 
 
+def _workflow_job_template(values: Values, reader: Reader) -> Values:
+    return {**values, "survey_spec": read_survey(values["survey_spec"])}
+
+
+def _inventory(values: Values, reader: Reader) -> Values:
+    return check_inventory_values(values)
+
+
 def check_credentials(ids: list[int], reader: Reader) -> None:
     """Refuses credentials that a job can't have together: it takes one of each type, and of each vault id."""
     seen: dict[tuple[str, str], str] = {}
@@ -185,23 +190,8 @@ def check_credentials(ids: list[int], reader: Reader) -> None:
 
 
 def _container_group(values: Values, reader: Reader) -> Values:
-    # Imported here, since it takes a while, and other objects don't need it.
-    from ansible_collections.jobpods.controller.plugins.module_utils.verbs import container_group_check
-
     _check_type(values, "credential", ("kubernetes_bearer_token",), reader)
     return container_group_check.check_values(values)
-
-
-def _inventory(values: Values, reader: Reader) -> Values:
-    from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import (
-        check_inventory_values,
-    )
-
-    return check_inventory_values(values)
-
-
-def _workflow_job_template(values: Values, reader: Reader) -> Values:
-    return {**values, "survey_spec": read_survey(values["survey_spec"])}
 
 
 def _check_type(values: Values, option: str, types: tuple[str, ...], reader: Reader) -> None:

@@ -82,6 +82,11 @@ class OwnedJob:
         return self.owner.unfinished if error is None else Failure.of(error)
 
 
+def _cancel_made(making: asyncio.Task[OwnedJob]) -> None:
+    if not making.cancelled() and making.exception() is None:
+        making.result().owner.cancel("Canceled because what needed it is.")
+
+
 Prepare = Callable[[OwnedJob], Awaitable[Start]]
 """Waits for what a job needs, room for it included; says what it does then."""
 
@@ -100,6 +105,8 @@ class OwnedJobs:
         self.opened = opened
         self.feed = feed
         self._owned: list[OwnedJob] = []
+        self._making: set[asyncio.Task[OwnedJob]] = set()
+        self._ending: Callable[[JobOwner], None] | None = None
 
     async def start(self, order: Order, prepare: Prepare, *, child: bool = False) -> OwnedJob:
         """Makes a job and begins with it; it is owned until its pod is gone.
@@ -109,6 +116,16 @@ class OwnedJobs:
             prepare: waits for what it needs.
             child: it is one of several that run at once for another one.
         """
+        making = asyncio.create_task(self._make(order, prepare, child))
+        self._making.add(making)
+        making.add_done_callback(self._making.discard)
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:  # its row may be there, which must not stay without an owner
+            making.add_done_callback(_cancel_made)
+            raise
+
+    async def _make(self, order: Order, prepare: Prepare, child: bool) -> OwnedJob:
         store, calls = self.opened.store, self.opened.calls
         row = NewJob(
             uuid=uuid.uuid4().hex,
@@ -128,18 +145,24 @@ class OwnedJobs:
         job = OwnedJob(job_id, order, lease, identity, feed)
         job.owner = JobOwner(job_id, lease, lambda: prepare(job), store, calls, feed)
         job.task = asyncio.create_task(job.owner.own(job.finished))
+        job.task.add_done_callback(lambda task: setattr(feed, "all_stored", True))
         self._owned.append(job)
+        if self._ending is not None:
+            self._ending(job.owner)
         return job
 
     def cancel(self, why: str) -> None:
-        """Cancels all of them."""
-        for job in self._owned:
-            job.owner.cancel(why)
+        """Cancels all of them, and those that come yet."""
+        self._end(lambda owner: owner.cancel(why))
 
     def leave(self) -> None:
-        """Leaves all of them as they are, for whoever adopts them."""
+        """Leaves all of them as they are, and those that come yet, for whoever adopts them."""
+        self._end(JobOwner.leave)
+
+    def _end(self, ending: Callable[[JobOwner], None]) -> None:
+        self._ending = ending
         for job in self._owned:
-            job.owner.leave()
+            ending(job.owner)
 
     async def record(self, job: OwnedJob) -> JobRecord:
         """A job's row."""
@@ -158,7 +181,6 @@ class OwnedJobs:
 
     async def close(self) -> None:
         """Waits for the last pod to be gone."""
-        for job in self._owned:  # those that come meanwhile, too
-            await asyncio.gather(job.task, return_exceptions=True)
-            job.feed.all_stored = True
+        while unsettled := {*self._making, *(job.task for job in self._owned if not job.task.done())}:
+            await asyncio.gather(*unsettled, return_exceptions=True)
         await self.feed.flush()

@@ -37,6 +37,7 @@ FILES = {
     "workflow_job": "workflow_jobs",
     "regenerate_secret_key": "maintenance",
     **dict.fromkeys(OBJECT_ARGUMENTS, "objects"),
+    "container_group": "group_trial",
 }
 PACKAGE = "ansible_collections.jobpods.controller.plugins.module_utils.verbs"
 

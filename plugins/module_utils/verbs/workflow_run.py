@@ -93,7 +93,7 @@ class WorkflowRun:
         self._progress = progress
         self._statuses: dict[str, str] = {}
         self._running: dict[str, OwnedJob] = {}
-        self._artifacts: dict[str, dict[str, Any]] = {}
+        self._artifacts: dict[str, dict[str, Any]] = {}  # of each node, those before it included
         self._failed: list[str] = []
         self._cancel: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
 
@@ -110,6 +110,14 @@ class WorkflowRun:
             How it ended; a `Failure` is an outcome, not raised.
         """
         await self._notebook.note(status="running", execution_node=self._jobs.request.controller_node)
+        try:
+            return await self._run()
+        except Exception:  # a fault of ours: what it has started is not left to itself
+            for job in self._running.values():
+                job.owner.cancel("Canceled because its workflow met an error.")
+            raise
+
+    async def _run(self) -> Outcome:
         while True:
             decide_next = cancel if self._cancel.done() else decide
             decision = decide_next(self._nodes, self._statuses)
@@ -123,12 +131,14 @@ class WorkflowRun:
                 await self._start(identifier)
             if decision.status is not None:
                 return self._outcome(decision.status, decision.explanation)
-            await self._wait()
+            if self._running.keys() >= set(decision.start):  # else one has failed already: look again
+                await self._wait()
 
     async def _start(self, identifier: str) -> None:
         """Starts the job of a node; one that can't be started has failed."""
+        self._artifacts[identifier] = self._before(identifier)
         try:
-            job = await self._start_node(identifier, self._before(identifier))
+            job = await self._start_node(identifier, dict(self._artifacts[identifier]))
         except Failure as failure:
             self._statuses[identifier] = "error"
             self._failed.append(f"node {identifier} (could not be started: {failure.message})")
@@ -138,13 +148,11 @@ class WorkflowRun:
         self._running[identifier] = job
 
     def _before(self, identifier: str) -> dict[str, Any]:
-        """What the jobs before a node have set by `set_stats`, the nearest last (AWX: artifacts)."""
-        parents = [node for node in self._nodes if identifier in node.children]
+        """What the jobs before a node have set by `set_stats` (AWX: ancestor_artifacts)."""
         found: dict[str, Any] = {}
-        for parent in parents:
-            found.update(self._before(parent.identifier))
-        for parent in parents:
-            found.update(self._artifacts.get(parent.identifier, {}))
+        for node in self._nodes:
+            if identifier in node.children:
+                found.update(self._artifacts.get(node.identifier, {}))
         return found
 
     async def _wait(self) -> None:
@@ -173,7 +181,7 @@ class WorkflowRun:
             return
         record = await self._jobs.record(job)
         self._statuses[identifier] = record.status
-        self._artifacts[identifier] = record.artifacts
+        self._artifacts[identifier].update(record.artifacts)
         self._add(record)
         words = f"job {job.id} ({job.name}) ended {record.status}"
         if record.status != "successful":

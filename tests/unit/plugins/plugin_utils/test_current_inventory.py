@@ -72,7 +72,8 @@ def write(path: Path, content: Any) -> None:
 
 def in_pod(folder: Path, content: dict[str, Any]) -> Play:
     """What a play in the pod knows, from the file that the payload has."""
-    sent = json.loads(json.dumps(content))
+    given = json.loads(json.dumps(content))
+    sent = read_inventory(given, folder).content
     assert read_inventory(sent, folder).content == sent
     write(folder / "pod" / "hosts.yml", json.dumps(sent, indent=1))
     return Play(folder / "pod", str(folder / "pod" / "hosts.yml"))

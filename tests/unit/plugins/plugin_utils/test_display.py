@@ -16,7 +16,10 @@ from ansible_collections.jobpods.controller.plugins.plugin_utils.display import 
 OK, CHANGED, ERROR = constants.COLOR_OK, constants.COLOR_CHANGED, constants.COLOR_ERROR
 STEP = constants.COLOR_HIGHLIGHT
 FACTS = {"id": 7, "name": "site.yml"}
-JOB = {"type": "job", "id": 7, "name": "site.yml"}
+JOB = {"type": "job", "id": 7, "name": "site.yml", "child": False}
+SLICES = [
+    {"type": "job", "id": number, "name": f"site.yml {number - 7}/2", "child": True} for number in (8, 9)
+]
 
 
 class Paper:
@@ -34,13 +37,13 @@ class Paper:
         return [line for msg, _color in self.shown for line in msg.split("\n")]
 
 
-def output(*events: tuple[str, bool, str]) -> dict[str, Any]:
+def output(*events: tuple[str, bool, str], job: int = 7) -> dict[str, Any]:
     """A message as the job process sends it: JSON has no tuples."""
-    return {"type": "output", "events": [list(event) for event in events]}
+    return {"type": "output", "job": job, "events": [list(event) for event in events]}
 
 
-def step(text: str, verbosity: int = 0) -> dict[str, Any]:
-    return {"type": "step", "text": text, "verbosity": verbosity}
+def step(text: str, verbosity: int = 0, job: int | None = 7) -> dict[str, Any]:
+    return {"type": "step", "job": job, "text": text, "verbosity": verbosity}
 
 
 def shown(*messages: dict[str, Any], **how: Any) -> Paper:
@@ -52,9 +55,9 @@ def shown(*messages: dict[str, Any], **how: Any) -> Paper:
 
 
 def test_steps_tell_the_job_as_soon_as_it_has_a_number() -> None:
-    paper = shown(step("connection from K8S_AUTH_HOST"), JOB, step("pod automation-job-7-x created"))
+    paper = shown(step("looking at the cluster", job=None), JOB, step("pod automation-job-7-x created"))
     assert paper.shown == [
-        ("jobpods: connection from K8S_AUTH_HOST", STEP),
+        ("jobpods: looking at the cluster", STEP),
         ("job 7: site.yml", STEP),
         ("job 7: pod automation-job-7-x created", STEP),
     ]
@@ -68,13 +71,17 @@ def test_each_line_of_a_step_tells_its_job() -> None:
 @pytest.mark.parametrize("verbosity", [0, 1, 2])
 def test_steps_are_shown_from_their_verbosity_on(verbosity: int) -> None:
     paper = shown(step("0", 0), step("1", 1), step("2", 2), verbosity=verbosity)
-    assert paper.lines == [f"jobpods: {number}" for number in range(verbosity + 1)]
+    assert paper.lines == [f"job 7: {number}" for number in range(verbosity + 1)]
 
 
 def test_warnings_are_shown_at_once() -> None:
     """Ansible's own `warning` would keep them back until the task has ended."""
-    paper = shown(JOB, {"type": "warning", "text": "the connection is gone"}, host="web1")
-    assert paper.shown[1:] == [("[web1] job 7: [WARNING] the connection is gone", str(constants.COLOR_WARN))]
+    warnings = [{"type": "warning", "job": job, "text": "the connection is gone"} for job in (7, None)]
+    paper = shown(JOB, *warnings, host="web1")
+    assert paper.shown[1:] == [
+        ("[web1] job 7: [WARNING] the connection is gone", constants.COLOR_WARN),
+        ("[web1] jobpods: [WARNING] the connection is gone", constants.COLOR_WARN),
+    ]
 
 
 def test_output_of_one_job_is_the_playbook_s_own_text() -> None:
@@ -90,7 +97,42 @@ def test_output_of_one_job_is_the_playbook_s_own_text() -> None:
     assert paper.lines[1:] == ["", "PLAY [all] ***", "", "TASK [x] ***", "ok: [a]", "changed: [b]"]
 
 
-def test_every_line_of_several_jobs_is_marked() -> None:
+def test_several_jobs_at_once_are_told_apart_by_number_and_name() -> None:
+    paper = shown(
+        JOB,
+        *SLICES,
+        step("running", job=8),
+        output(("runner_on_ok", False, "ok: [a]\n\nmore"), job=8),
+        output(("runner_on_ok", True, "changed: [b]"), job=9),
+        step("job 8 (site.yml 1/2) ended successful"),
+        {"type": "warning", "job": 9, "text": "slow"},
+    )
+    assert paper.lines == [
+        "job 7: site.yml",
+        "job 8 (site.yml 1/2): started",
+        "job 9 (site.yml 2/2): started",
+        "job 8 (site.yml 1/2): running",
+        "job 8 (site.yml 1/2) | ok: [a]",
+        "job 8 (site.yml 1/2) | ",
+        "job 8 (site.yml 1/2) | more",
+        "job 9 (site.yml 2/2) | changed: [b]",
+        "job 7: job 8 (site.yml 1/2) ended successful",
+        "job 9 (site.yml 2/2): [WARNING] slow",
+    ]
+
+
+def test_an_update_before_a_job_does_not_mark_the_job_s_own_output() -> None:
+    update = {"type": "job", "id": 8, "name": "playbooks", "child": True}
+    paper = shown(JOB, update, output(("verbose", False, "fetched"), job=8), output(("x", False, "PLAY")))
+    assert paper.lines[1:] == ["job 8 (playbooks): started", "job 8 (playbooks) | fetched", "PLAY"]
+
+
+def test_slices_of_several_hosts_of_the_play_are_marked_with_the_host_too() -> None:
+    paper = shown(SLICES[0], output(("x", False, "PLAY"), job=8), host="web1")
+    assert paper.lines == ["[web1] job 8 (site.yml 1/2): started", "[web1] job 8 (site.yml 1/2) | PLAY"]
+
+
+def test_every_line_for_several_hosts_of_the_play_is_marked() -> None:
     mark = "[web1] job 7"
     paper = shown(JOB, step("created"), output(("runner_on_ok", False, "ok: [a]\n\nmore")), host="web1")
     assert paper.lines == [

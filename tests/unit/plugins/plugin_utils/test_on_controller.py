@@ -145,7 +145,7 @@ def test_with_poll_a_task_is_done_attached(user: User, arguments: tuple[str, ...
     many, refused, canceled = played.results
     assert (many["failed"], [job["id"] for job in many["jobs"]]) == (False, [job_id])
     assert refused["failed"]
-    assert refused["msg"].startswith("ProjectNotFound: project 'p' does not exist")
+    assert refused["msg"].startswith("ProjectNotFound: project 'p' is neither a folder")
     assert canceled["failed"] == (not arguments)
     assert f"job {job_id}: site.yml" in played.terminal
     assert not (user.folder / "async").exists()
@@ -172,7 +172,7 @@ def test_without_poll_the_result_is_where_async_status_looks(user: User) -> None
     assert begun["results_file"] == str(user.folder / "async" / begun["ansible_job_id"])
     assert Path(begun["results_file"]).stat().st_mode & 0o777 == 0o600
     assert (ended["finished"], ended["failed"], ended["ansible_job_id"]) == (1, True, begun["ansible_job_id"])
-    assert ended["msg"].startswith("ProjectNotFound: project 'p' does not exist")
+    assert ended["msg"].startswith("ProjectNotFound: project 'p' is neither a folder")
     assert ended["job"]["failure"]["reason"] == "ProjectNotFound"
 
 

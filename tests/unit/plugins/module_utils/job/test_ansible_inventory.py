@@ -380,7 +380,7 @@ class InventoryModule(BaseInventoryPlugin):
         inventory.add_host("host")
 """,
     )
-    monkeypatch.setattr(ansible_inventory, "COLLECTIONS", plugin.parents[5])
+    monkeypatch.setattr(ansible_inventory, "__file__", str(plugin))
     path = write(tmp_path / "hosts.yml", {"plugin": "a.b.c"})
     variables = environment(tmp_path)
     del variables["ANSIBLE_COLLECTIONS_PATH"]

@@ -28,6 +28,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.launch impo
     Launch,
     read_inventory,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
     DEFAULT_IMAGE,
     ExecutionEnvironment,
@@ -109,6 +110,15 @@ def test_image_of_the_job_wins_over_the_group_s(folder: Path) -> None:
     assert launched(folder).group.image == DEFAULT_IMAGE
 
 
+def test_login_of_the_image_s_registry_is_kept_and_not_shown(folder: Path) -> None:
+    inputs = {"host": "quay.io", "username": "me", "password": "s3cret"}
+    launch = launched(folder, execution_environment={"image": "quay.io/a", "credential": inputs})
+    environment = launch.group.execution_environment
+    assert environment == ExecutionEnvironment("quay.io/a", None, Registry("quay.io", "me", "s3cret"))
+    assert Launch.from_stored(json.loads(json.dumps(launch.to_stored()))) == launch
+    assert "s3cret" not in repr(launch)
+
+
 @pytest.mark.parametrize(
     ("given", "name"),
     [
@@ -188,9 +198,6 @@ BARE = {"project": "project", "playbook": "site.yml", "inventory": "localhost,"}
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        pytest.param({"project": None}, "Missing required arguments: project", id="no-project"),
-        pytest.param({"playbook": None}, "Missing required arguments: playbook", id="no-playbook"),
-        pytest.param({"inventory": None}, "Missing required arguments: inventory", id="no-inventory"),
         pytest.param({"forks": "many"}, "'forks' .* convert to int", id="forks"),
         pytest.param({"timeout": "1h"}, "'timeout' .* convert to int", id="timeout"),
         pytest.param({"cancel_grace": 1.5}, "'cancel_grace' .* convert to int", id="cancel-grace"),
@@ -199,12 +206,17 @@ BARE = {"project": "project", "playbook": "site.yml", "inventory": "localhost,"}
         pytest.param({"become_enabled": "x"}, "'become_enabled' .* convert to bool", id="become"),
         pytest.param({"verbosity": 6}, "verbosity must be one of: 0, 1, 2, 3, 4, 5, got: 6", id="verbosity"),
         pytest.param({"job_type": "dry"}, "job_type must be one of: run, check, got: dry", id="job-type"),
-        pytest.param({"extra_vars": [1]}, "'extra_vars' .* convert to dict", id="extra-vars"),
-        pytest.param({"tags": {"a": 1}}, "'tags' .* convert to list", id="tags"),
-        pytest.param({"container_group": "prod"}, "'container_group' .* convert to dict", id="group"),
+        pytest.param({"extra_vars": [1]}, "extra_vars must be a mapping, but it is a list", id="extra-vars"),
+        pytest.param({"tags": {"a": 1}}, "tags must be a list, but it is a mapping", id="tags"),
+        pytest.param({"playbook": ["site.yml"]}, "playbook must be text, but it is a list", id="playbook"),
+        pytest.param({"name": True}, "name must be text, but it is true", id="name"),
+        pytest.param({"forks": False}, "forks must be a number, but it is false", id="forks-as-bool"),
+        pytest.param(
+            {"tags": [{"a": "s3cret"}]}, "tags must be a list of texts, but it is a list", id="tag-as-mapping"
+        ),
         pytest.param(
             {"container_group": {"namespaces": "a"}},
-            "Unknown option container_group.namespaces.* include: .*namespace",
+            "container_group: Unknown option namespaces\\. .* include: .*namespace",
             id="unknown-option-of-the-group",
         ),
         pytest.param({"image": "a"}, "Unknown option image.* include: .*execution_environment", id="unknown"),
@@ -213,27 +225,27 @@ BARE = {"project": "project", "playbook": "site.yml", "inventory": "localhost,"}
         ),
         pytest.param(
             {"execution_environment": {"pull": "never"}},
-            "Missing required arguments: image found in execution_environment",
+            "execution_environment: Missing required arguments: image",
             id="no-image",
         ),
         pytest.param(
             {"execution_environment": {"image": "a", "pull": "Always"}},
-            "pull must be one of: always, missing, never, got: Always found in execution_environment",
+            "execution_environment: Value of pull must be one of: always, missing, never, got: Always",
             id="pull",
         ),
         pytest.param(
             {"credentials": [{"credential_type": "machine"}]},
-            "Missing required arguments: inputs found in credentials",
+            "credentials\\[0\\]: Missing required arguments: inputs",
             id="no-inputs",
         ),
         pytest.param(
             {"credentials": [{"inputs": {}}]},
-            "Missing required arguments: credential_type found in credentials",
+            "credentials\\[0\\]: Missing required arguments: credential_type",
             id="no-credential-type",
         ),
         pytest.param(
-            {"credentials": [{"credential_type": "vault", "inputs": "s3cret"}]},
-            "'inputs' .*'credentials'.* convert to dict",
+            {"credentials": ["web", {"credential_type": "vault", "inputs": "s3cret"}]},
+            "credentials\\[1\\]: .*'inputs' .* convert to dict",
             id="inputs-as-text",
         ),
     ],
@@ -655,7 +667,9 @@ def test_tasks_get_the_result_of_a_job_that_was_never_made(folder: Path) -> None
     said = {name: result["msg"] for name, result in results.items()}
     assert said["unknown"].startswith("InvalidConfiguration: Unknown option fork. Supported parameters")
     assert said["range"].startswith("InvalidConfiguration: forks is 5000; it must be from 0 to 1000.")
-    assert said["nothing"].startswith("InvalidConfiguration: Missing required arguments: project.")
+    assert said["nothing"].startswith(
+        "InvalidConfiguration: project is missing; give it, or the job_template"
+    )
     assert said["no_key"].startswith("InvalidConfiguration: K8S_AUTH_HOST is given without K8S_AUTH_API_KEY")
     assert "ConnectionRefused: " in said["away"]
     assert "127.0.0.1" in said["away"]

@@ -84,6 +84,20 @@ RECORD = JobRecord(
     heartbeat=None,
     cancel_requested=False,
     stored_offset=5,
+    launch_type="manual",
+    launched_by="ann",
+    organization_id=1,
+    project_id=2,
+    inventory_id=3,
+    inventory_source_id=4,
+    job_template_id=5,
+    workflow_job_template_id=6,
+    scm_revision="abc",
+    task_impact=2,
+    parent_id=8,
+    workflow_node="first",
+    job_slice_number=1,
+    job_slice_count=2,
 )
 
 
@@ -143,8 +157,38 @@ def test_facts_are_the_record_s() -> None:
         "host_status_counts": {"ok": 3, "changed": 1, "failed": 0, "unreachable": 0, "skipped": 0},
         "event_count": 41,
         "artifacts": {"release": "1.2"},
+        "launch_type": "manual",
+        "launched_by": "ann",
+        "organization": 1,
+        "project": 2,
+        "scm_revision": "abc",
+        "inventory": 3,
+        "inventory_source": 4,
+        "job_template": 5,
+        "workflow_job_template": 6,
+        "workflow_job": 8,
+        "workflow_node": "first",
+        "job_slice_number": 1,
+        "job_slice_count": 2,
         "slices": [],
     }
+
+
+def test_slices_are_the_jobs_that_belong_to_it_in_order(store: JobStore) -> None:
+    whole = store.create(replace(new_job(), type="workflow_job"))
+    columns = [
+        {"parent_id": whole, "job_slice_number": number, "job_slice_count": 2, "workflow_node": str(number)}
+        for number in (1, 2)
+    ]
+    parts = [store.create(replace(new_job(), columns=each)) for each in columns]
+    store.create(new_job())
+    told = job_result(store, whole)["job"]
+    assert [part["id"] for part in told["slices"]] == parts
+    assert [(part["job_slice_number"], part["workflow_job"]) for part in told["slices"]] == [
+        (1, whole),
+        (2, whole),
+    ]
+    assert all(part.keys() == told.keys() and not part["slices"] for part in told["slices"])
 
 
 def test_refusal_has_the_shape_of_a_result(store: JobStore) -> None:

@@ -15,7 +15,10 @@ from typing import Any
 from aiohttp import web
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobRecord, JobStore
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import store_options
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import (
+    StoreOptions,
+    store_options,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import MainProcess, Request
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
@@ -74,9 +77,14 @@ class User:
         known = None if main is None else MainProcess.of(main.pid)
         return Request(verb, asked, str(self.folder), main_process=known)
 
+    @property
+    def store_options(self) -> StoreOptions:
+        """Where the user's store lies."""
+        return store_options(self._store, {}, self.folder)
+
     def open_store(self) -> JobStore:
         """The user's store."""
-        return JobStore.open(store_options(self._store, {}, self.folder))
+        return JobStore.open(self.store_options)
 
     def job(self) -> JobRecord | None:
         """The only job, if it is there yet."""

@@ -11,7 +11,11 @@ import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch, Event
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import feed
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import (
+    Gap,
+    JobFeed,
+    StoredAfter,
+)
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.pipes import (
     launcher,
     read_messages,
@@ -31,7 +35,7 @@ def event(counter: int, text: str = "x" * 1000) -> Event:
 EVENTS = [event(counter) for counter in range(1, COUNT + 1)]
 
 
-async def tell_all(told: LauncherFeed) -> None:
+async def tell_all(told: JobFeed) -> None:
     """Tells all events to a launcher that does not read meanwhile, and a step after them."""
     for each in EVENTS:
         told.events(Batch(events=[each]))
@@ -47,16 +51,26 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_messages_come_in_order() -> None:
     async with launcher() as (told, pipe):
-        told.step("pod \x1b[31mcreated")
-        told.events(Batch(events=[event(1, "a\x1b[0m"), Event(2, "playbook_on_start", "")]))
-        told.warning("look")
-        told.step("end", verbosity=2)
+        told.step("looked")
+        job = told.job(7, "it\x1b[31m")
+        job.step("pod \x1b[31mcreated")
+        job.events(Batch(events=[event(1, "a\x1b[0m"), Event(2, "playbook_on_start", "")]))
+        job.warning("look")
+        other = told.job(8, "other", child=True)
+        other.events(Batch(events=[Event(1, "verbose", "b")]))
+        told.warning("careful")
+        job.step("end", verbosity=2)
         messages = await asyncio.to_thread(read_messages, pipe, text="end")
         assert messages == [
-            {"type": "step", "text": "pod created", "verbosity": 0},
-            {"type": "output", "events": [["runner_on_ok", False, "1 a"]]},
-            {"type": "warning", "text": "look"},
-            {"type": "step", "text": "end", "verbosity": 2},
+            {"type": "step", "job": None, "text": "looked", "verbosity": 0},
+            {"type": "job", "id": 7, "name": "it", "child": False},
+            {"type": "step", "job": 7, "text": "pod created", "verbosity": 0},
+            {"type": "output", "job": 7, "events": [["runner_on_ok", False, "1 a"]]},
+            {"type": "warning", "job": 7, "text": "look"},
+            {"type": "job", "id": 8, "name": "other", "child": True},
+            {"type": "output", "job": 8, "events": [["verbose", False, "b"]]},
+            {"type": "warning", "job": None, "text": "careful"},
+            {"type": "step", "job": 7, "text": "end", "verbosity": 2},
         ]
 
 
@@ -80,14 +94,41 @@ async def test_slow_launcher_gets_the_rest_from_the_store_before_what_came_later
         return EVENTS[counter : counter + 100]
 
     async with launcher() as (told, pipe):
-        told.stored_after = stored_after
-        await tell_all(told)
+        job = told.job(1, "it", stored_after)
+        await tell_all(job)
         assert told._size <= 60_000
         messages = await asyncio.to_thread(read_messages, pipe, text="end")
         assert shown(messages) == [each.stdout for each in EVENTS]
         assert asked
         assert texts(messages, "warning") == []
         await told.flush()
+
+
+@pytest.mark.usefixtures("little_memory")
+async def test_each_of_several_jobs_gets_its_own_rest_from_the_store() -> None:
+    kept = {number: [event(counter, f"{number}" * 500) for counter in range(1, 501)] for number in (1, 2)}
+
+    def stored_after(number: int) -> StoredAfter:
+        async def after(counter: int) -> list[Event]:
+            return kept[number][counter : counter + 100]
+
+        return after
+
+    async with launcher() as (told, pipe):
+        jobs = {
+            number: told.job(number, f"slice {number}", stored_after(number), child=True) for number in kept
+        }
+        for counter in range(500):
+            for number, job in jobs.items():
+                job.events(Batch(events=[kept[number][counter]]))
+            await asyncio.sleep(0)
+        gaps = [entry for entry in told._queue if isinstance(entry, Gap)]
+        assert [gap.job for gap in gaps] == list(jobs.values())
+        told.step("end")
+        messages = await asyncio.to_thread(read_messages, pipe, text="end")
+        for number, events in kept.items():
+            mine = [message for message in messages if message.get("job") == number]
+            assert shown(mine) == [each.stdout for each in events]
 
 
 @pytest.mark.usefixtures("little_memory")
@@ -99,8 +140,8 @@ async def test_events_on_their_way_to_the_store_are_waited_for() -> None:
         return stored[counter : counter + 100] if counter % 300 else []
 
     async with launcher() as (told, pipe):
-        told.stored_after = stored_after
-        await tell_all(told)
+        job = told.job(1, "it", stored_after)
+        await tell_all(job)
         stored.extend(EVENTS)
         messages = await asyncio.to_thread(read_messages, pipe, text="end")
         assert shown(messages) == [each.stdout for each in EVENTS]
@@ -126,11 +167,11 @@ async def test_output_that_the_store_does_not_have_is_left_out_and_told_once(
         return EVENTS[counter : min(stored, counter + 100)]
 
     async with launcher() as (told, pipe):
-        told.stored_after = stored_after
-        await tell_all(told)
-        await tell_all(told)  # there is another gap, after the step
+        job = told.job(1, "it", stored_after)
+        await tell_all(job)
+        await tell_all(job)  # there is another gap, after the step
         told.step("the end")
-        told.all_stored()
+        job.all_stored = True
         messages = await asyncio.to_thread(read_messages, pipe, text="the end")
         assert texts(messages, "warning") == [LEFT_OUT + why]
         assert texts(messages, "step") == ["end", "end", "the end"]
@@ -150,9 +191,9 @@ async def test_store_that_can_be_read_again_is() -> None:
         return EVENTS[counter : counter + 100]
 
     async with launcher() as (told, pipe):
-        told.stored_after = stored_after
-        await tell_all(told)
-        await tell_all(told)
+        job = told.job(1, "it", stored_after)
+        await tell_all(job)
+        await tell_all(job)
         told.step("the end")
         messages = await asyncio.to_thread(read_messages, pipe, text="the end")
         assert texts(messages, "warning") == [LEFT_OUT + LOCKED.message]
@@ -166,7 +207,7 @@ async def test_launcher_that_is_gone_is_noticed_and_stops_nothing() -> None:
         told.step("anybody there?")
         await told.gone.wait()
         told.step("nobody")
-        told.events(Batch(events=[event(1)]))
+        told.job(1, "it").events(Batch(events=[event(1)]))
         await told.flush()
         told.leave()
 
@@ -177,8 +218,8 @@ async def test_launcher_that_never_reads_is_left() -> None:
         return []
 
     async with launcher() as (told, pipe):
-        told.stored_after = never
-        await tell_all(told)
+        job = told.job(1, "it", never)
+        await tell_all(job)
         flushing = asyncio.create_task(told.flush())
         await asyncio.sleep(0)
         assert not flushing.done()

@@ -25,7 +25,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job import owner
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs import jobs
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs import jobs, launching, registry
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
@@ -76,7 +76,7 @@ class User:
         params = validated(verb, {"data_dir": str(self.folder / "store"), **given})
         launcher = Launcher(asyncio.StreamReader(), None)
         async with self._feed() as feed:
-            return await jobs.VERBS[verb](Request(verb, params, str(self.folder)), feed, launcher)
+            return await registry.verb(verb)(Request(verb, params, str(self.folder)), feed, launcher)
 
     @asynccontextmanager
     async def _feed(self) -> AsyncIterator[LauncherFeed]:
@@ -219,7 +219,7 @@ async def test_result_names_a_job_that_can_t_be_read(
     def broken(*_arguments: object) -> dict[str, Any]:
         raise KeyError("oh no")
 
-    monkeypatch.setattr(jobs, "job_result", broken)
+    monkeypatch.setattr(launching, "job_result", broken)
     async with launched(user, authority, monkeypatch, GOOD, wait=False) as job:
         await job.task
         assert user.result["job"]["id"] == 1

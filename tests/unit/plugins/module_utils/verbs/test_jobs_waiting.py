@@ -70,9 +70,9 @@ def test_the_output_comes_before_the_end(job: Job) -> None:
 
     result = job.ask("job_wait", show)
     assert told == [
-        {"type": "job", "id": job.id, "name": "site.yml"},
-        {"type": "step", "text": "running in pod pod-1", "verbosity": 0},
-        {"type": "output", "events": [["verbose", False, "PLAY [all]"]]},
+        {"type": "job", "id": job.id, "name": "site.yml", "child": False},
+        {"type": "step", "job": job.id, "text": "running in pod pod-1", "verbosity": 0},
+        {"type": "output", "job": job.id, "events": [["verbose", False, "PLAY [all]"]]},
     ]
     assert result["job"]["status"] == "successful"
 
@@ -80,7 +80,7 @@ def test_the_output_comes_before_the_end(job: Job) -> None:
 def test_a_cancel_in_check_mode_tells_what_it_would_do(job: Job) -> None:
     told: list[Message] = []
     result = job.ask("job_cancel", told.append, check=True)
-    assert told == [{"type": "job", "id": job.id, "name": "site.yml"}]
+    assert told == [{"type": "job", "id": job.id, "name": "site.yml", "child": False}]
     assert (result["changed"], result["failed"]) == (True, False)
     assert result["msg"] == f"Job {job.id} (site.yml) is running, and would be canceled."
 

@@ -57,8 +57,11 @@ def end(**result: Any) -> str:
 
 
 READ = "request = json.loads(sys.stdin.readline())\n"
-STEP = "tell(type='step', text='one', verbosity=0)\n"
-STEPS = STEP + "tell(type='job', id=7, name='site.yml')\n"
+STEP = "tell(type='step', job=None, text='one', verbosity=0)\n"
+STEPS = STEP + "tell(type='job', id=7, name='site.yml', child=False)\n"
+SLICES = "".join(
+    f"tell(type='job', id={number}, name='site.yml {number - 7}/2', child=True)\n" for number in (8, 9)
+)
 
 # --- the talk -----
 
@@ -66,8 +69,8 @@ STEPS = STEP + "tell(type='job', id=7, name='site.yml')\n"
 def test_messages_are_shown_in_order_and_the_result_is_returned(scene: Scene) -> None:
     assert scene.call(READ + STEPS + end()) == RESULT
     assert scene.shown == [
-        {"type": "step", "text": "one", "verbosity": 0},
-        {"type": "job", "id": 7, "name": "site.yml"},
+        {"type": "step", "job": None, "text": "one", "verbosity": 0},
+        {"type": "job", "id": 7, "name": "site.yml", "child": False},
     ]
 
 
@@ -153,11 +156,13 @@ def test_job_process_that_ends_without_a_result_is_told(scene: Scene, script: st
 
 KILLED = "os.kill(os.getpid(), signal.SIGKILL)"
 STORED = {"id": 7, "name": "site.yml", "status": "running", "pod_name": "pod-1", "namespace": "jobs"}
+PART = {"pod_name": "pod-2", "namespace": "jobs", "finished": None}
 
 
 def stored(**facts: Any) -> str:
     """A script that answers job_info, and as the job's own process goes on."""
-    answer = {"failed": False, "jobs": [{**STORED, "finished": None, **facts}], "stdout": "PLAY [all]\n"}
+    job = {**STORED, "finished": None, "slices": [], **facts}
+    answer = {"failed": False, "jobs": [job], "stdout": "PLAY [all]\n"}
     told = f"tell(type='result', result={answer!r})"
     return f"{READ}if request['verb'] == 'job_info':\n    {told}\n    sys.exit()\n"
 
@@ -181,6 +186,15 @@ def test_job_whose_process_is_killed_after_its_end_has_no_pod_that_goes_on(scene
     script = stored(status="successful", finished="2026-01-01T00:00:00Z")
     result = scene.call(script + STEPS + KILLED)
     assert result["job"]["status"] == "successful"
+    assert "pod-1" not in result["msg"]
+
+
+def test_sliced_job_whose_process_is_killed_is_told_with_the_pods_that_go_on(scene: Scene) -> None:
+    ended = {**PART, "pod_name": "pod-1", "finished": "2026-01-01T00:00:00Z"}
+    slices = [ended, {**PART, "pod_name": ""}, PART, {**PART, "pod_name": "pod-3"}]
+    result = scene.call(stored(pod_name="", namespace=None, slices=slices) + STEPS + SLICES + KILLED)
+    assert (result["job"]["id"], result["job"]["name"]) == (7, "site.yml")
+    assert "These go on: pod pod-2 in namespace jobs, pod pod-3 in namespace jobs, until" in result["msg"]
     assert "pod-1" not in result["msg"]
 
 
@@ -225,7 +239,7 @@ def test_line_that_is_no_message_stops_nothing(scene: Scene, line: str) -> None:
         == RESULT
     )
     (warning,) = scene.shown
-    assert warning["type"] == "warning"
+    assert (warning["type"], warning["job"]) == ("warning", None)
     assert warning["text"].startswith("the job process printed what is no message: ")
     assert "\x1b" not in warning["text"]
 

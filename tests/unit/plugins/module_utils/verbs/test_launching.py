@@ -6,25 +6,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import (
     EventBatch,
     JobStore,
     LeaseLost,
-    NewJob,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import feed as feed_module
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs import jobs
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs import launching
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.jobs import OpenStore
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
@@ -66,7 +61,7 @@ def user(tmp_path: Path) -> User:
 
 async def launched(request: Request, told: LauncherFeed) -> None:
     """Runs the verb of a launcher that stays."""
-    await jobs.container_group_job(request, told, Launcher(asyncio.StreamReader(), None))
+    await launching.container_group_job(request, told, Launcher(asyncio.StreamReader(), None))
 
 
 async def test_job_is_told_from_its_number_to_its_result(user: User, authority: Authority) -> None:
@@ -78,7 +73,7 @@ async def test_job_is_told_from_its_number_to_its_result(user: User, authority: 
     job = user.job()
     assert job is not None
     assert [message for message in messages if message["type"] == "job"] == [
-        {"type": "job", "id": job.id, "name": "it"}
+        {"type": "job", "id": job.id, "name": "it", "child": False}
     ]
     assert [step for step in texts(messages, "step") if step not in ("payload received", "playbook started")][
         1:
@@ -156,33 +151,3 @@ async def test_launcher_is_told_the_end_also_where_the_last_output_is_never_stor
     if happens is out_of_room:
         (result,) = [message["result"] for message in messages if message["type"] == "result"]
         assert "disk full" in result["msg"]
-
-
-@pytest.mark.parametrize(
-    ("count", "size", "read"),
-    [
-        pytest.param(10, 100, 10, id="all"),
-        pytest.param(700, 100, jobs.OUTPUT_EVENTS, id="many"),
-        pytest.param(10, jobs.OUTPUT_SIZE // 4, 4, id="large"),
-        pytest.param(3, 2 * jobs.OUTPUT_SIZE, 1, id="huge"),
-    ],
-)
-async def test_output_is_read_from_the_store_in_pieces(user: User, count: int, size: int, read: int) -> None:
-    store, calls = user.open_store(), StoreCalls()
-    try:
-        job_id = store.create(NewJob("u" * 32, "job", "n", True, "here", None, "jobs", {}, {}))
-        lease = store.claim(job_id, "here")
-        lines = b"".join(event_line(counter, stdout="x" * size) for counter in range(1, count + 1))
-        store.add_events(job_id, lease, EventBatch(1, count, lines, 1))
-        opened = OpenStore(store, calls)
-        found = await opened.events_after(job_id, 0)
-        assert [event.counter for event in found] == list(range(1, read + 1))
-        following = await opened.events_after(job_id, read)
-        assert [event.counter for event in following[:1]] == list(range(read + 1, count + 1))[:1]
-    finally:
-        store.close()
-        calls.close()
-
-
-def event_line(counter: int, **fields: Any) -> bytes:
-    return json.dumps({"counter": counter, "event": "runner_on_ok", **fields}).encode() + b"\n"
