@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.cred
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import Reader, Values
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.surveys import read_survey
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import check_inventory_values
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import MAX_SECONDS
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs import container_group_check
 
 PATHS = {"project": ("local_path",), "inventory": ("path",)}
 """Options that are paths on the controller."""
@@ -54,13 +58,24 @@ def read_given(kind: str, params: Mapping[str, Any], folder: Path) -> Values:
     return plain
 
 
-def check_values(kind: str, values: Values, reader: Reader) -> Values:
+def checker(kind: str, folder: Path) -> Checker:
+    """What checks the options of objects of a kind; see `check_values`.
+
+    Args:
+        kind: the objects' kind.
+        folder: relative paths of a container group's connection start here.
+    """
+    return partial(check_values, kind, folder=folder)
+
+
+def check_values(kind: str, values: Values, reader: Reader, *, folder: Path | None = None) -> Values:
     """An object's options, checked together.
 
     Args:
         kind: the object's kind.
         values: all options, as they would be stored.
         reader: reads the objects that they refer to.
+        folder: relative paths of a container group's connection start here; None leaves them as they are.
 
     Returns:
         The options in their final form.
@@ -68,6 +83,9 @@ def check_values(kind: str, values: Values, reader: Reader) -> Values:
     Raises:
         Failure: `InvalidConfiguration`, which names the option.
     """
+    if kind == "container_group":
+        _check_type(values, "credential", ("kubernetes_bearer_token",), reader)
+        return container_group_check.check_values(values, folder=folder)
     return CHECKERS[kind](values, reader) if kind in CHECKERS else values
 
 
@@ -147,7 +165,15 @@ def _job_template(values: Values, reader: Reader) -> Values:
     _check_number(values, "forks", 0, MAX_FORKS)
     _check_number(values, "timeout", 0, MAX_SECONDS)
     _check_number(values, "job_slice_count", 1, MAX_SLICES)
-    return {**values, "playbook": playbook}
+    return {**values, "playbook": playbook, "survey_spec": read_survey(values["survey_spec"])}
+
+
+def _workflow_job_template(values: Values, reader: Reader) -> Values:
+    return {**values, "survey_spec": read_survey(values["survey_spec"])}
+
+
+def _inventory(values: Values, reader: Reader) -> Values:
+    return check_inventory_values(values)
 
 
 def check_credentials(ids: list[int], reader: Reader) -> None:
@@ -167,11 +193,6 @@ def check_credentials(ids: list[int], reader: Reader) -> None:
                 f"credentials: {seen[key]!r} and {credential.name!r} are both of {what}; a job takes one."
             )
         seen[key] = credential.name
-
-
-def _container_group(values: Values, reader: Reader) -> Values:
-    _check_type(values, "credential", ("kubernetes_bearer_token",), reader)
-    return values
 
 
 def _check_type(values: Values, option: str, types: tuple[str, ...], reader: Reader) -> None:
@@ -200,10 +221,11 @@ def _invalid(message: str) -> Failure:
 
 
 CHECKERS: dict[str, Checker] = {
-    "container_group": _container_group,
     "credential": _credential,
     "execution_environment": _execution_environment,
+    "inventory": _inventory,
     "inventory_source": _inventory_source,
     "job_template": _job_template,
     "project": _project,
+    "workflow_job_template": _workflow_job_template,
 }

@@ -17,11 +17,12 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.obje
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.group_trial import try_group
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import (
     OBJECT_ARGUMENTS,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_checks import (
-    check_values,
+    checker,
     read_given,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
@@ -49,9 +50,13 @@ async def save_object(
         if params["state"] == "absent":
             change = await opened.calls(objects.delete, kind, wanted, dry_run=request.check)
         else:
-            change = await opened.calls(
-                objects.save, kind, wanted, check=partial(check_values, kind), dry_run=request.check
-            )
+            check = checker(kind, Path(request.folder))
+            warning = None
+            if kind == "container_group":
+                warning = await try_group(request, opened, wanted, check)
+            change = await opened.calls(objects.save, kind, wanted, check=check, dry_run=request.check)
+            if warning:
+                feed.warning(f"container group {change.name!r}: {warning}")
     return _result(kind, change, request)
 
 
