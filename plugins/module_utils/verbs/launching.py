@@ -101,6 +101,8 @@ async def launch(
         bool(options["wait"]),
     )
     count = slice_count(wanted, hosts or 0, prompted=not definition.job_template) if wanted > 1 else 1
+    share = hosts if hosts is None or count < 2 else -(-hosts // count)
+    await preparation.check_size(impact(share, int(options["forks"])))
     if count > 1:
         return await _launch_slices(jobs, preparation, order, count, hosts or 0, child=child)
     return await jobs.start(order, preparation.prepare, child=child)
