@@ -16,8 +16,12 @@ description:
     O(host), O(api_key), O(verify_ssl) and O(ssl_ca_cert); else that of the environment in which a job is
     launched.
   - A pod spec is checked when it is saved, and tried on the cluster by a server-side dry run where the
-    cluster can be reached. Only one that the API server calls invalid is refused; where it can't be tried, a
-    warning says why.
+    cluster can be reached, in check mode, too. Only one that the API server calls invalid is refused; where
+    it can't be tried within 10 seconds, the group is saved, and a warning says why.
+  - The group V(controlplane) is built in. Its jobs run on the controller node, without a pod; so only
+    O(description), O(max_concurrent_jobs) and O(max_forks) can be set of it.
+  - A group that is in use can't be deleted, neither while jobs run in it, nor while an organization, an
+    inventory or a template lists it. The message names them.
 extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.named_object

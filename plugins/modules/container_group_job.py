@@ -10,8 +10,8 @@ module: container_group_job
 short_description: Run a playbook in a Kubernetes pod
 version_added: 0.1.0
 description:
-  - Starts a pod in a Kubernetes or OpenShift cluster, runs a playbook in it with C(ansible-runner), shows its
-    output as it happens, and returns how it ended. The pod is deleted at the end, however the job ends.
+  - Starts a pod in a Kubernetes or OpenShift cluster, runs a playbook in it with C(ansible-runner), shows
+    its output as it happens, and returns how it ended. The pod is deleted at the end, however the job ends.
   - The words are AWX's. A I(container group) is a connection to a cluster, a namespace and a pod spec.
   - When the calling C(ansible-playbook) is stopped, by whatever, an attached job (O(wait=true)) is cancelled
     and its pod deleted.
@@ -62,7 +62,8 @@ options:
     description: Name or id of an organization; chooses between stored objects of the same name.
     type: str
   name:
-    description: What to call the job, in one line of at most 512 characters; without it, the playbook's path.
+    description: What to call the job, in one line of at most 512 characters; without it, the playbook's
+      path.
     type: str
   project:
     description:
@@ -84,15 +85,15 @@ options:
       - V(current) is the inventory of the calling play, with the variables of its hosts and groups as they
         are written; no facts, and nothing that was registered. A C(--limit) of C(ansible-playbook) does not
         count here; see O(limit).
-      - In a mapping, all variables are data, as in O(extra_vars); a template that is left in one, for example
-        because it is part of a fact, is not evaluated in the pod. Templates for the pod belong into an
-        inventory file.
+      - In a mapping, all variables are data, as in O(extra_vars); a template that is left in one, for
+        example because it is part of a fact, is not evaluated in the pod. Templates for the pod belong into
+        an inventory file.
       - A source that can't be parsed ends the job, here or in the pod.
     type: raw
   extra_vars:
     description:
-      - Extra variables, which also answer the playbook's C(vars_prompt). They are data, as in AWX; a template
-        that is left in one is not evaluated in the pod.
+      - Extra variables, which also answer the playbook's C(vars_prompt). They are data, as in AWX; a
+        template that is left in one is not evaluated in the pod.
     type: dict
   credentials:
     description:
@@ -149,7 +150,9 @@ options:
       - The image of this job; it wins over the container group's. The name or id of a stored execution
         environment, or a mapping with C(image), the reference of an image with C(python3) and
         C(ansible-runner), C(pull) (V(always), V(missing) or V(never); without it, Kubernetes' default for the
-        image's tag counts), and C(credential), a C(container_registry) credential, as in O(credentials).
+        image's tag counts), and C(credential), the name or id of a stored C(container_registry) credential,
+        or a mapping as in O(credentials), for images of a private registry. See
+        M(jobpods.controller.execution_environment) for what becomes of it.
     type: raw
   wait:
     description:
@@ -244,8 +247,8 @@ EXAMPLES = r"""
 RETURN = r"""
 changed:
   description: >-
-    Whether the playbook changed anything; true, too, where that can't be known: with O(wait=false), and where
-    the job broke off after its start.
+    Whether the playbook changed anything; true, too, where that can't be known: with O(wait=false), and
+    where the job broke off after its start.
   returned: always
   type: bool
 job:
@@ -257,7 +260,9 @@ job:
       description: Its number; null where the launch was refused before a job was made.
       type: int
     type:
-      description: Always V(job).
+      description:
+        - V(job), V(ad_hoc_command), V(workflow_job), V(project_update) or V(inventory_update). A sliced job
+          is a V(workflow_job).
       type: str
     name:
       description: Its name.
@@ -323,7 +328,8 @@ job:
       type: float
     host_status_counts:
       description:
-        - How many hosts ended C(ok), C(changed), C(failed), C(unreachable) and C(skipped), each counted once.
+        - How many hosts ended C(ok), C(changed), C(failed), C(unreachable) and C(skipped), each counted
+          once.
       type: dict
     event_count:
       description: Number of job events.
@@ -332,7 +338,7 @@ job:
       description: What the playbook set with C(set_stats).
       type: dict
     slices:
-      description: Always empty in this version.
+      description: The jobs of a sliced job or a workflow, in the same form.
       type: list
       elements: dict
 stdout:

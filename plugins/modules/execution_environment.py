@@ -29,8 +29,15 @@ options:
     choices: [always, missing, never, ""]
   credential:
     description:
-      - Name or id of a C(container_registry) credential. For the time of each job it becomes an image pull
-        secret in the pod's namespace, which the connection's user must be allowed to get, create and delete.
+      - Name or id of a C(container_registry) credential, with C(host), C(username) and C(password) (or a
+        token). Its host is that of O(image), with its port where it has one; each of Docker Hub's names
+        means Docker Hub.
+      - For the time of each job it becomes an image pull secret in the pod's namespace, which the
+        connection's user must be allowed to get, create and delete.
+      - It is added to the C(imagePullSecrets) of the pod spec, which AWX replaces. As with AWX, those of the
+        pod's service account don't count then.
+      - The credential's C(verify_ssl) has no effect. Images are pulled by the nodes, whose own settings say
+        which registries they trust.
     type: str
 seealso:
   - module: jobpods.controller.container_group_job

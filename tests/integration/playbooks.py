@@ -78,15 +78,19 @@ class Running:
             time.sleep(0.05)
         assert printed(), f"{text!r} is not in:\n{self.terminal}"
 
-    def result(self) -> dict[str, Any]:
-        """Waits for its end; returns what the one task of the one host registered."""
+    def results(self) -> list[dict[str, Any]]:
+        """Waits for its end; returns what the tasks of the one host registered, in their order."""
         try:
             self.process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it still runs, and printed:\n{self.terminal[-4000:]}") from None
         (path,) = self._results.glob("*.json")
-        ((only,),) = [json.loads(path.read_text(encoding="utf-8"))]
-        return dict(only)
+        return list(json.loads(path.read_text(encoding="utf-8")))
+
+    def result(self) -> dict[str, Any]:
+        """Waits for its end; returns what the one task of the one host registered."""
+        (only,) = self.results()
+        return only
 
 
 def until(done: Callable[[], bool], what: str, limit: float = DEADLINE) -> None:
@@ -107,6 +111,7 @@ class Controller:
 
     def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self._given = dict(environ or {})
         self.store = folder / "store"
         home = folder / "home"
         home.mkdir(parents=True, exist_ok=True)
@@ -123,7 +128,7 @@ class Controller:
             "ANSIBLE_DEPRECATION_WARNINGS": "False",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_ASYNC_DIR": str(home / "async"),
-            **(environ or {}),
+            **self._given,
         }
 
     def write(self, name: str, content: object) -> Path:
@@ -191,6 +196,20 @@ class Controller:
         assert results, terminal
         return Played(done.returncode, terminal, results)
 
+    def ansible_playbook(self, *arguments: str) -> tuple[int, str]:
+        """Runs a playbook that is there already; returns its exit status and all that it printed."""
+        done = subprocess.run(
+            [str(BIN / "ansible-playbook"), *arguments],
+            cwd=self.folder,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=DEADLINE,
+            check=False,
+        )
+        return done.returncode, done.stdout.decode()
+
     def verb(
         self, module: str, /, *arguments: str, environ: Mapping[str, str] | None = None, **options: Any
     ) -> dict[str, Any]:
@@ -206,7 +225,16 @@ class Controller:
         environ: Mapping[str, str] | None = None,
     ) -> Iterator[Running]:
         """Starts a playbook with a job in a session of its own; ends it with the block at the latest."""
-        command = self.command([{"jobpods.controller.container_group_job": job, **(task or {})}], *arguments)
+        tasks = [{"jobpods.controller.container_group_job": job, **(task or {})}]
+        with self.playing(tasks, *arguments, environ=environ) as running:
+            yield running
+
+    @contextmanager
+    def playing(
+        self, tasks: Sequence[Options], *arguments: str, environ: Mapping[str, str] | None = None
+    ) -> Iterator[Running]:
+        """The same with any tasks."""
+        command = self.command(tasks, *arguments)
         terminal = self.folder / "terminal"
         with terminal.open("wb") as output:
             process = subprocess.Popen(
@@ -225,17 +253,23 @@ class Controller:
             process.terminate()
             process.wait(DEADLINE)
 
-    def events(self, job_id: int) -> list[dict[str, Any]]:
-        """The events of a job, in the order in which the store has them."""
+    @contextmanager
+    def opened(self) -> Iterator[JobStore]:
+        """The store, opened by the test itself."""
         store = JobStore.open(store_options({}, self.environ, self.folder / "home"))
         try:
-            return [json.loads(line) for line in store.event_lines(job_id, 0)]
+            yield store
         finally:
             store.close()
 
-    def elsewhere(self) -> Controller:
+    def events(self, job_id: int) -> list[dict[str, Any]]:
+        """The events of a job, in the order in which the store has them."""
+        with self.opened() as store:
+            return [json.loads(line) for line in store.event_lines(job_id, 0)]
+
+    def elsewhere(self, name: str = "elsewhere") -> Controller:
         """The same user with the same store, in another terminal."""
-        return Controller(self.folder / "elsewhere", {"JOBPODS_DATA_DIR": str(self.store)})
+        return Controller(self.folder / name, {**self._given, "JOBPODS_DATA_DIR": str(self.store)})
 
     def vault(self, *arguments: str) -> None:
         """Runs ansible-vault."""

@@ -122,13 +122,8 @@ class ClusterClient:
         Raises:
             AlreadyExists: there is a pod of this name, perhaps made by an earlier try.
         """
-        namespace = manifest["metadata"]["namespace"]
         params = {"dryRun": "All", "fieldValidation": "Strict"} if dry_run else {}
-        path = _path(namespace, "pods")
-        request = Request("POST", path, "create", "pods", namespace, params, body=manifest)
-        answer = await self._transport.ask(request, accept={409})
-        if answer.status == 409:
-            raise AlreadyExists(words_of(answer.body))
+        answer = await self._create("pods", manifest, params)
         pod = self._document(answer)
         if self._warn is not None:
             for text in answer.warnings:
@@ -137,9 +132,7 @@ class ClusterClient:
 
     async def get_pod(self, namespace: str, name: str) -> Document | None:
         """The pod, or None where there is none of this name."""
-        request = Request("GET", _path(namespace, "pods", name), "get", "pods", namespace)
-        answer = await self._transport.ask(request, accept={404})
-        return None if self._is_missing(answer) else self._document(answer)
+        return await self._get("pods", namespace, name)
 
     async def delete_pod(self, namespace: str, name: str, *, uid: str | None, grace: int | None) -> bool:
         """Ask for a pod's deletion.
@@ -153,15 +146,33 @@ class ClusterClient:
         Returns:
             Whether the pod was there and will go; False where it is gone, or another one has its name.
         """
-        options: Document = {"apiVersion": "v1", "kind": "DeleteOptions"}
-        if uid is not None:
-            options["preconditions"] = {"uid": uid}
-        if grace is not None:
-            options["gracePeriodSeconds"] = grace
-        path = _path(namespace, "pods", name)
-        request = Request("DELETE", path, "delete", "pods", namespace, body=options)
-        answer = await self._transport.ask(request, accept={404, 409})
-        return not self._is_missing(answer) and answer.status != 409
+        options: Document = {} if grace is None else {"gracePeriodSeconds": grace}
+        return await self._delete("pods", namespace, name, uid, options)
+
+    async def create_secret(self, manifest: Document) -> Document:
+        """Create a secret in the namespace that its metadata names.
+
+        Raises:
+            AlreadyExists: there is a secret of this name, perhaps made by an earlier try.
+        """
+        return self._document(await self._create("secrets", manifest, {}))
+
+    async def get_secret(self, namespace: str, name: str) -> Document | None:
+        """The secret, or None where there is none of this name."""
+        return await self._get("secrets", namespace, name)
+
+    async def delete_secret(self, namespace: str, name: str, *, uid: str | None) -> bool:
+        """Delete a secret.
+
+        Args:
+            namespace: the secret's namespace.
+            name: the secret's name.
+            uid: the secret's UID, so that a namesake stays; None deletes whatever has the name.
+
+        Returns:
+            Whether it was there; False where it is gone, or another one has its name.
+        """
+        return await self._delete("secrets", namespace, name, uid, {})
 
     async def list_pods(self, namespace: str, label_selector: str) -> list[Document]:
         """The pods that a label selector finds."""
@@ -224,6 +235,31 @@ class ClusterClient:
             await stream.close()
             raise not_kubernetes(self.connection.host, "it does not know the protocol v4.channel.k8s.io")
         return stream
+
+    async def _create(self, resource: str, manifest: Document, params: Mapping[str, str]) -> Answer:
+        namespace = manifest["metadata"]["namespace"]
+        path = _path(namespace, resource)
+        request = Request("POST", path, "create", resource, namespace, params, body=manifest)
+        answer = await self._transport.ask(request, accept={409})
+        if answer.status == 409:
+            raise AlreadyExists(words_of(answer.body))
+        return answer
+
+    async def _get(self, resource: str, namespace: str, name: str) -> Document | None:
+        request = Request("GET", _path(namespace, resource, name), "get", resource, namespace)
+        answer = await self._transport.ask(request, accept={404})
+        return None if self._is_missing(answer) else self._document(answer)
+
+    async def _delete(
+        self, resource: str, namespace: str, name: str, uid: str | None, options: Document
+    ) -> bool:
+        body: Document = {"apiVersion": "v1", "kind": "DeleteOptions", **options}
+        if uid is not None:
+            body["preconditions"] = {"uid": uid}
+        path = _path(namespace, resource, name)
+        request = Request("DELETE", path, "delete", resource, namespace, body=body)
+        answer = await self._transport.ask(request, accept={404, 409})
+        return not self._is_missing(answer) and answer.status != 409
 
     async def _list(self, resource: str, namespace: str, selector: Mapping[str, str]) -> list[Document]:
         """All pages of a list."""

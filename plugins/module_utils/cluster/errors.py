@@ -25,6 +25,8 @@ _RBAC_DENIAL = re.compile(
 _WEBHOOK_DENIAL = re.compile(r'admission webhook "([^"]+)" (?:denied the request|does not support dry run)')
 _POLICY_DENIAL = re.compile(r"ValidatingAdmissionPolicy '([^']+)'.* denied request")
 _GO_FIELD = re.compile(r"Go struct field \w+\.(\S+) of type|unknown field \"([^\"]+)\"")
+_MADE_FOR_JOBS = {"pods": "pod", "secrets": "secret"}
+"""Resources of which a job makes one, and what one of them is called."""
 _MISSING_SERVICE_ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found')
 
 
@@ -45,7 +47,7 @@ class Unreachable(Exception):
 
 
 class AlreadyExists(Exception):
-    """A pod of this name exists: perhaps made by an earlier try of the same create."""
+    """An object of this name exists: perhaps made by an earlier try of the same create."""
 
 
 class NotAttachable(Exception):
@@ -114,7 +116,7 @@ def failure_of(
         details["policy"] = denial.group(1)
         return Failure(
             "AdmissionDenied",
-            f"The cluster refused the pod: {words}",
+            f"The cluster refused the {_called(resource)}: {words}",
             status,
             details=details,
             traceback=words,
@@ -150,7 +152,8 @@ def _refusal(words: str, document: dict[str, Any], details: dict[str, Any]) -> F
         reason = "AttachForbidden" if details["resource"] == "pods/attach" else "Forbidden"
         return Failure(reason, message, 403, details=details, traceback=words)
     if "exceeded quota:" in words:
-        message = f"The namespace's quota leaves no room for the pod: {words.rstrip('.')}."
+        what = _called(details["resource"])
+        message = f"The namespace's quota leaves no room for the {what}: {words.rstrip('.')}."
         return Failure("QuotaExceeded", message, 403, details=details, traceback=words)
     causes = (document.get("details") or {}).get("causes") or []
     if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
@@ -163,13 +166,12 @@ def _refusal(words: str, document: dict[str, Any], details: dict[str, Any]) -> F
         return Failure("InvalidPodSpec", message, 403, details=details, traceback=words)
     if (
         details["verb"] == "create"
-        and details["resource"] == "pods"
+        and details["resource"] in _MADE_FOR_JOBS
         and (document.get("details") or {}).get("name")
     ):
-        # RBAC refuses before the server has read the pod, so a refusal that knows its name is admission's.
-        return Failure(
-            "AdmissionDenied", f"The cluster refused the pod: {words}", 403, details=details, traceback=words
-        )
+        # RBAC refuses before the server has read the object: a refusal that knows its name is admission's.
+        message = f"The cluster refused the {_called(details['resource'])}: {words}"
+        return Failure("AdmissionDenied", message, 403, details=details, traceback=words)
     place = f'in the namespace "{details["namespace"]}"' if details["namespace"] else "in the whole cluster"
     message = (
         f"The connection's user may not {details['verb']} {details['resource']} {place} (403 Forbidden)."
@@ -183,6 +185,10 @@ def _fields(words: str, document: dict[str, Any]) -> list[str]:
     causes = (document.get("details") or {}).get("causes") or []
     named = [str(cause["field"]) for cause in causes if cause.get("field")]
     return named or [known or unknown for known, unknown in _GO_FIELD.findall(words)]
+
+
+def _called(resource: str) -> str:
+    return _MADE_FOR_JOBS.get(resource, "object")
 
 
 def _first_line(words: str) -> str:

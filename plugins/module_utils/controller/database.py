@@ -161,15 +161,6 @@ def clock(connection: Connection) -> float:
     return time.time()  # SQLite's users are on one machine
 
 
-def one_at_a_time(connection: Connection, number: int) -> None:
-    """Waits until no other transaction has this lock of PostgreSQL's, and keeps it until the end of this one.
-
-    SQLite has one writer at a time anyway.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(number)))
-
-
 def _sqlstate(error: DBAPIError) -> str:
     """PostgreSQL's code of an error; empty for SQLite, and where the server did not answer."""
     return str(getattr(error.orig, "sqlstate", None) or "")

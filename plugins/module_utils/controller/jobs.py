@@ -324,6 +324,20 @@ class JobStore:
                 return b"".join(reversed(pieces))[size - limit :].decode("utf-8", "ignore"), True
         return b"".join(reversed(pieces)).decode("utf-8"), False
 
+    def failed_hosts(self, job_id: int) -> list[str] | None:
+        """The hosts that the playbook's recap counts as failed or unreachable; None where there is none."""
+        before: int | None = None
+        while batch := self._database.read(partial(_batch_before, job_id=job_id, before=before)):
+            before = batch.first_counter
+            for line in reversed(_lines(batch)):
+                event = json.loads(line)
+                if event.get("event") == "playbook_on_stats":
+                    facts = event.get("event_data")
+                    recap = facts if isinstance(facts, dict) else {}
+                    counts = (recap.get(name) for name in ("failures", "dark"))
+                    return sorted({host for each in counts if isinstance(each, dict) for host in each})
+        return None
+
     # -- reading --
 
     def get(self, job_id: int) -> JobRecord:

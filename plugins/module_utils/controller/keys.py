@@ -14,15 +14,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.locks import Lock, together
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import SecretBox, read_key
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import settings
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 SETTING = "key"
-CHANGING = 0x6A6F62706F6474
-"""Number of the PostgreSQL lock that one has alone who changes the key, and together who store secrets."""
 
 
 def open_box(database: Database, options: StoreOptions) -> SecretBox:
@@ -59,8 +58,7 @@ def refuse_former_key(connection: Connection, box: SecretBox) -> None:
     Raises:
         Failure: `InvalidConfiguration`.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock_shared(CHANGING)))
+    together(connection, Lock.SEALING)
     if stored_fingerprint(connection) != box.fingerprint:
         raise Failure(
             "InvalidConfiguration",

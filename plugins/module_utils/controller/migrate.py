@@ -5,20 +5,21 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.locks import Lock, one_at_a_time
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy import Connection, inspect, text
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext, RevisionStep
 
 LATEST = "0001"
 """The last in migrations/versions: a database that has it needs no Alembic, whose import takes a while."""
+ALEMBIC = "alembic >= 1.13"
 MIGRATIONS = Path(__file__).with_name("migrations")
-PREPARING = 0x6A6F62706F6473
-"""Number of the PostgreSQL lock under which tables are made and changed."""
 
 
 def version(connection: Connection) -> str | None:
@@ -34,10 +35,10 @@ def migrate(connection: Connection) -> None:
 
     Raises:
         Failure: `InvalidConfiguration`, where the database is of a later version of this collection, or can't
-            hold every text.
+            hold every text, or where Alembic is missing.
     """
+    one_at_a_time(connection, Lock.MIGRATING)
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(PREPARING)))
         encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
         if encoding != "UTF8":
             raise Failure(
@@ -48,9 +49,16 @@ def migrate(connection: Connection) -> None:
     found = version(connection)
     if found == LATEST:
         return
-    from alembic.config import Config
-    from alembic.runtime.environment import EnvironmentContext
-    from alembic.script import ScriptDirectory
+    try:
+        from alembic.config import Config
+        from alembic.runtime.environment import EnvironmentContext
+        from alembic.script import ScriptDirectory
+    except ModuleNotFoundError as exc:
+        raise Failure(
+            "InvalidConfiguration",
+            f"The Python library {ALEMBIC} is missing on the controller, in {sys.executable}.",
+            hint=f"Install it with: {sys.executable} -m pip install '{ALEMBIC}'",
+        ) from exc
 
     scripts = ScriptDirectory(str(MIGRATIONS))
     if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:

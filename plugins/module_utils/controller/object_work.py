@@ -37,6 +37,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.work
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+CONTROLPLANE_OPTIONS = ("description", "max_concurrent_jobs", "max_forks")
+"""What can be set of the group that is built in."""
 USERS_NAMED = 10
 NAME_LENGTH = 512
 
@@ -67,6 +69,7 @@ class ObjectWork:
         name = wanted.new_name or (before.name if before is not None else wanted.name)
         self._check_name(name, before)
         given = {**self._given.resolved(wanted, scope, base), **scope}
+        self._check_controlplane(given, before)
         nodes = base.pop(NODES, [])
         values = self._plain(check(deepcopy({**base, **given}), self._read))
         if self._nodes is not None:
@@ -133,6 +136,16 @@ class ObjectWork:
             raise _invalid(f"name is {name!r}, a number, which would be taken for an id; add a letter to it.")
         if before is not None and self._is_controlplane(before):
             raise _invalid(f"name: the container group {CONTROLPLANE} can't be renamed.")
+
+    def _check_controlplane(self, given: Values, before: StoredObject | None) -> None:
+        if before is None or not self._is_controlplane(before):
+            return
+        for option, value in given.items():
+            if option not in CONTROLPLANE_OPTIONS and value != before.values[option]:
+                raise _invalid(
+                    f"{option}: the container group {CONTROLPLANE} runs jobs on the controller node, without"
+                    f" a pod; only {', '.join(CONTROLPLANE_OPTIONS)} can be set of it."
+                )
 
     def _is_controlplane(self, stored: StoredObject) -> bool:
         return self._kind.name == "container_group" and stored.name == CONTROLPLANE

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import (
-    Database,
-    one_at_a_time,
-)
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.locks import Lock, one_at_a_time
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.lookup import Lookup
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_editing import (
+    ObjectEditor,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_records import (
     Change,
     Check,
@@ -35,6 +37,7 @@ __all__ = [
     "HIDDEN",
     "Change",
     "Check",
+    "ObjectEditor",
     "ObjectStore",
     "Reader",
     "StoredObject",
@@ -43,16 +46,11 @@ __all__ = [
     "unchecked",
 ]
 
-DEFINING = 0x6A6F62706F6475
-"""Number of the PostgreSQL lock under which objects are made and changed, so that none comes in between."""
+T = TypeVar("T")
 
 
 class _DryRun(Exception):
     """Rolls back what a call in check mode has done."""
-
-    def __init__(self, change: Change) -> None:
-        super().__init__()
-        self.change = change
 
 
 class ObjectStore:
@@ -97,6 +95,23 @@ class ObjectStore:
         return self._write(
             lambda connection: ObjectWork(connection, self._box, KINDS[kind]).delete(wanted), dry_run
         )
+
+    def edit(self, work: Callable[[ObjectEditor], T], *, dry_run: bool = False) -> T:
+        """Makes many objects what is wanted.
+
+        Args:
+            work: gets what does it; each object is saved in a transaction of its own, so that others need not
+                wait for all of them.
+            dry_run: only tell what would change. Since objects need those before them, all of `work` is done
+                in one transaction, and undone; it may be called again.
+        """
+        if dry_run:
+            return self._write(lambda connection: work(self._within(connection)), dry_run=True)
+        return work(ObjectEditor(self._database.read, lambda inner: self._write(inner, False), self._box))
+
+    def _within(self, connection: Connection) -> ObjectEditor:
+        """An editor all of whose work is in one transaction."""
+        return ObjectEditor(lambda inner: inner(connection), lambda inner: inner(connection), self._box)
 
     def get(self, kind: str, called: object, option: str, organization: object | None = None) -> StoredObject:
         """The object that an option names.
@@ -158,18 +173,21 @@ class ObjectStore:
 
         return self._database.read(work)
 
-    def _write(self, work: Callable[[Connection], Change], dry_run: bool) -> Change:
-        def defining(connection: Connection) -> Change:
-            one_at_a_time(connection, DEFINING)
-            change = work(connection)
+    def _write(self, work: Callable[[Connection], T], dry_run: bool) -> T:
+        undone: list[T] = []
+
+        def defining(connection: Connection) -> T:
+            one_at_a_time(connection, Lock.DEFINING)
+            result = work(connection)
             if dry_run:
-                raise _DryRun(change)
-            return change
+                undone[:] = [result]
+                raise _DryRun
+            return result
 
         try:
             return self._database.write(defining)
-        except _DryRun as done:
-            return done.change
+        except _DryRun:
+            return undone[0]
 
 
 def _fits(value: object, wanted: object) -> bool:

@@ -23,6 +23,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.capa
     plan,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database, clock
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.locks import Lock, one_at_a_time
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_tables import (
     container_groups,
 )
@@ -31,8 +32,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.tabl
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from sqlalchemy import Connection, Row, func, select, update
 
-PLACING = 0x6A6F62706F6474
-"""Number of the PostgreSQL lock under which places are given."""
 STARTED = ("waiting", "running")
 
 _COLUMNS = [
@@ -95,8 +94,7 @@ def place(database: Database, job_id: int, lease: int, fresh: float) -> Placed |
 
 def try_place(connection: Connection, job_id: int, lease: int, fresh: float) -> Placed | Pending:
     """Like `place`, in a transaction that writes."""
-    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
-        connection.execute(select(func.pg_advisory_xact_lock(PLACING)))
+    one_at_a_time(connection, Lock.PLACING)
     rows, me = _read(connection, job_id, lease)
     found = _decide(connection, rows, me, fresh)
     if isinstance(found, Placed) and not _has_place(me):

@@ -18,10 +18,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller impo
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import (
     Database,
     clock,
-    one_at_a_time,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.keys import (
-    CHANGING,
     key_beside,
     open_box,
     refuse_former_key,
@@ -29,6 +27,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.keys
     stored_fingerprint,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.locks import Lock, one_at_a_time
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import ACTIVE
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import (
@@ -128,7 +127,7 @@ class _Change:
 
     def work(self, connection: Connection) -> None:
         """Seals everything anew, and says that the new key counts."""
-        one_at_a_time(connection, CHANGING)
+        one_at_a_time(connection, Lock.SEALING)
         refuse_former_key(connection, self._old)
         _refuse_running_jobs(connection)
         self.resealed.clear()
@@ -155,7 +154,7 @@ class _Change:
 
     def put_in_place(self, connection: Connection) -> None:
         """Puts the new key in the old one's place, unless yet another one counts by now."""
-        one_at_a_time(connection, CHANGING)
+        one_at_a_time(connection, Lock.SEALING)
         if stored_fingerprint(connection) != self._new.fingerprint:
             return
         try:

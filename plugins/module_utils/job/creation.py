@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import (
@@ -17,6 +18,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
+from ansible_collections.jobpods.controller.plugins.module_utils.job.pull_secret import PullSecret
 
 QUOTA_BACKOFF = (1.0, 2.0, 5.0, 10.0)
 """Seconds between two tries while there is no room; the last repeats."""
@@ -24,6 +26,7 @@ ANSWER_LIMIT = 30.0
 """Seconds for which the answer to a create is waited for that nobody wants any more."""
 
 Document = dict[str, Any]
+T = TypeVar("T")
 
 
 class Creation:
@@ -36,7 +39,12 @@ class Creation:
     """
 
     def __init__(
-        self, client: ClusterClient, patience: float, notebook: Notebook, progress: Progress
+        self,
+        client: ClusterClient,
+        patience: float,
+        notebook: Notebook,
+        progress: Progress,
+        secret: PullSecret | None = None,
     ) -> None:
         """Gets ready.
 
@@ -45,6 +53,7 @@ class Creation:
             patience: seconds from the first create on for which a quota's refusal is tried again.
             notebook: told about the pod.
             progress: told each step.
+            secret: the pod's image pull secret, which is made before it.
         """
         self.since = 0.0
         self.uid: str | None = None
@@ -53,6 +62,7 @@ class Creation:
         self._patience = patience
         self._notebook = notebook
         self._progress = progress
+        self._secret = secret
         self._tries = 0
 
     async def create(self, manifest: Document, stop: asyncio.Future[Failure]) -> Document:
@@ -90,9 +100,11 @@ class Creation:
 
     async def _try(self, manifest: Document, stop: asyncio.Future[Failure]) -> Document | None:
         """The pod; None where another try may make it."""
+        if self._secret is not None and not await self._has_secret(self._secret, stop):
+            return None
         self.may_exist = True
         try:
-            return await self._answer(manifest, stop)
+            return await self._answer(self._client.create_pod(manifest), stop)
         except AlreadyExists as exc:
             trouble = Failure("APIServerError", f"The API server has the pod, but does not show it: {exc}.")
             pod = await self._existing(manifest)
@@ -112,13 +124,25 @@ class Creation:
             await self._wait_for_room(trouble)
         return pod
 
-    async def _answer(self, manifest: Document, stop: asyncio.Future[Failure]) -> Document:
+    async def _has_secret(self, secret: PullSecret, stop: asyncio.Future[Failure]) -> bool:
+        """Whether the pod's secret is there, and the pod is still wanted."""
+        try:
+            await self._answer(secret.create(), stop)
+        except (Failure, Unreachable) as exc:
+            trouble = exc if isinstance(exc, Failure) else exc.failure
+            if trouble.reason != "QuotaExceeded":
+                raise
+            await self._wait_for_room(trouble)
+            return False
+        return not stop.done()
+
+    async def _answer(self, asked: Coroutine[Any, Any, T], stop: asyncio.Future[Failure]) -> T:
         """The answer to one create, also where `stop` comes before it.
 
         Raises:
             Unreachable: it did not come within `ANSWER_LIMIT` of `stop`; or as the client says.
         """
-        asking = asyncio.create_task(self._client.create_pod(manifest))
+        asking = asyncio.create_task(asked)
         try:
             await asyncio.wait((asking, stop), return_when=asyncio.FIRST_COMPLETED)
             if not asking.done():

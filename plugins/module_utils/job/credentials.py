@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.credential_types import (
+    TYPES,
     read_inputs,
     type_called,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry, registry_key
 
 TYPES_OF_LAUNCH = ("machine", "vault")
 
@@ -82,6 +84,32 @@ def read_credentials(given: Sequence[Mapping[str, Any]]) -> Credentials:
                 )
             vaults[vault.vault_id] = vault
     return Credentials(machine or MachineCredential(), tuple(vaults.values()))
+
+
+def read_registry(given: Mapping[str, Any], where: str) -> Registry:
+    """Reads the inputs of the `container_registry` credential of an execution environment.
+
+    Args:
+        given: the inputs.
+        where: what the user calls the credential, for messages.
+
+    Raises:
+        Failure: `InvalidConfiguration`; it names the input, and shows no password.
+    """
+    inputs = read_inputs(TYPES["container_registry"], given, where)
+    for name in ("username", "password"):
+        if name not in inputs:
+            raise _invalid(
+                f"{where} has no {name}; the image pull secret that is made of it needs host, username and"
+                " password (or token)."
+            )
+    host = registry_key(inputs["host"])
+    if not host:
+        raise _invalid(
+            f"{where}: host is no registry's; give its name, with its port if it has one, for example quay.io"
+            " or registry.example.com:5000."
+        )
+    return Registry(host, inputs["username"], inputs["password"])
 
 
 def _invalid(message: str) -> Failure:

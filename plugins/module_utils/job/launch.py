@@ -21,6 +21,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials
     MachineCredential,
     VaultCredential,
     read_credentials,
+    read_registry,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import NAME_LIMIT, one_line
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import (
@@ -106,7 +107,7 @@ class InventorySource:
 
 @dataclass(frozen=True)
 class Launch:
-    """All that a job is started from; has secrets in it."""
+    """All that a job is started from; has secrets in it. An ad hoc command has a module, and no playbook."""
 
     name: str
     group: Group
@@ -129,6 +130,8 @@ class Launch:
     wait: bool
     cancel_grace: int
     controller_lost_timeout: int
+    module_name: str = ""
+    module_args: str = field(default="", repr=False)
 
     def to_stored(self) -> dict[str, Any]:
         """As JSON can carry it; to be sealed."""
@@ -145,7 +148,9 @@ class Launch:
                 "group": Group(
                     **{
                         **group,
-                        "execution_environment": ExecutionEnvironment(**environment) if environment else None,
+                        "execution_environment": (
+                            ExecutionEnvironment.from_stored(environment) if environment else None
+                        ),
                     }
                 ),
                 "inventory": InventorySource(**stored["inventory"]),
@@ -160,7 +165,7 @@ class Launch:
 
 
 def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: bool) -> Launch:
-    """Reads and validates the parameters of `container_group_job`.
+    """Reads and validates the parameters of `container_group_job`, or of `ad_hoc_command`.
 
     Args:
         params: after the argument spec.
@@ -173,8 +178,9 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
             message names the option, what was wrong, and what would be right.
     """
     params = {**DEFAULTS, **{name: value for name, value in params.items() if value is not None}}
-    project = _project(params["project"], folder)
-    playbook = _playbook(params["playbook"], project)
+    module = params.get("module_name") or ""
+    project = "" if module else str(_project(params["project"], folder))
+    playbook = "" if module else _playbook(params["playbook"], Path(project))
     given_group = params.get("container_group") or {}
     group = _group(given_group, params)
     wait = bool(params["wait"])
@@ -187,10 +193,10 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
             " connects."
         )
     return Launch(
-        name=one_line(params.get("name") or "", NAME_LIMIT) or one_line(playbook, NAME_LIMIT),
+        name=one_line(params.get("name") or "", NAME_LIMIT) or one_line(playbook or module, NAME_LIMIT),
         group=group,
         namespace=_namespace(given_group.get("namespace"), group.pod_spec_override),
-        project=str(project),
+        project=project,
         playbook=playbook,
         inventory=read_inventory(params["inventory"], folder),
         extra_vars=dict(params.get("extra_vars") or {}),
@@ -208,6 +214,8 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
         wait=wait,
         cancel_grace=_number("cancel_grace", params["cancel_grace"], 0, 3600),
         controller_lost_timeout=_number("controller_lost_timeout", lost, 1, MAX_SECONDS),
+        module_name=module,
+        module_args=params.get("module_args") or "",
     )
 
 
@@ -265,7 +273,11 @@ def _execution_environment(given: Mapping[str, Any] | None) -> ExecutionEnvironm
         raise _invalid(
             f"execution_environment.image is {given['image']!r}; give a reference like quay.io/org/image:tag."
         )
-    return ExecutionEnvironment(image, given.get("pull"))
+    credential = given.get("credential")
+    registry = None
+    if credential is not None:
+        registry = read_registry(credential, "execution_environment.credential")
+    return ExecutionEnvironment(image, given.get("pull"), registry)
 
 
 def _namespace(given: str | None, override: Mapping[str, Any]) -> str:

@@ -95,8 +95,9 @@ def build_payload(
                 strict_timestamps=False,
             ) as packed:
                 archive = _Archive(packed, limit)
-                # A project may be a link to its latest release.
-                archive.add_folder(Path(launch.project).resolve(), "project", "ProjectNotFound", LEFT_OUT)
+                if launch.project:  # it may be a link to its latest release
+                    folder = Path(launch.project).resolve()
+                    archive.add_folder(folder, "project", "ProjectNotFound", LEFT_OUT)
                 inventory = _add_inventory(archive, launch.inventory)
                 if launch.extra_vars:
                     # A file, since ansible-runner would put them into its command line, for all to see.
@@ -280,8 +281,10 @@ def runner_arguments(launch: Launch, ident: str, inventory: str) -> dict[str, An
     arguments: dict[str, Any] = {
         "ident": ident,
         "playbook": launch.playbook,
+        "module": launch.module_name,
+        "host_pattern": "all" if launch.module_name else "",
         "inventory": inventory,
-        "envvars": {**ENVIRONMENT, **required_paths(Path(launch.project))},
+        "envvars": {**ENVIRONMENT, **(required_paths(Path(launch.project)) if launch.project else {})},
         "settings": {"suppress_output_file": True},  # the events have it all
         "passwords": prompts(launch.credentials),
         "ssh_key": launch.credentials.machine.ssh_key_data,
@@ -302,12 +305,13 @@ ENVIRONMENT = {
 
 
 def command_line(launch: Launch) -> list[str]:
-    """The options of ansible-playbook that ansible-runner has no argument for that takes any value."""
+    """Options that ansible-runner has no argument for, or none that takes any value."""
     machine = launch.credentials.machine
     tags, skip_tags = ",".join(launch.tags), ",".join(launch.skip_tags)
     # With `=`, since a value may begin with a dash.
     given = {
         f"--limit={launch.limit}": launch.limit,
+        f"--args={launch.module_args}": launch.module_args,
         f"--tags={tags}": tags,
         f"--skip-tags={skip_tags}": skip_tags,
         f"--user={machine.username}": machine.username,

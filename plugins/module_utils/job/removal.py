@@ -1,13 +1,14 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deletes a job's pod, and doesn't stop before the API server says that it is gone."""
+"""Deletes what a job has in the cluster, and doesn't stop before the API server says that it is gone."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable
@@ -56,6 +57,32 @@ async def remove_pod(
         Failure: the API server refuses, for example `Forbidden`, for longer than `REFUSAL_LIMIT`.
     """
     deletion = _Deletion(client, namespace, name, uid, grace)
+    return await _insist(deletion, f"pod {name}", limit, trouble)
+
+
+async def remove_secret(
+    client: ClusterClient,
+    namespace: str,
+    name: str,
+    uid: str | None,
+    *,
+    limit: float,
+    trouble: Callable[[str], None],
+) -> bool:
+    """Deletes a secret until it is gone; arguments, result and failures are those of `remove_pod`."""
+    deletion = _SecretDeletion(client, namespace, name, uid)
+    return await _insist(deletion, f"secret {name}", limit, trouble)
+
+
+class _Advancing(Protocol):
+    async def advance(self) -> bool:
+        """Asks for the deletion, or looks how far it is; returns whether the object is gone."""
+
+    def pause(self) -> float:
+        """Seconds until the next look."""
+
+
+async def _insist(deletion: _Advancing, what: str, limit: float, trouble: Callable[[str], None]) -> bool:
     start = time.monotonic()
     refused_since: float | None = None
     tries, told = 0, False
@@ -72,7 +99,7 @@ async def remove_pod(
                     raise
             if not told:
                 told = True
-                trouble(f"pod {name} can't be deleted yet: {exc}")
+                trouble(f"{what} can't be deleted yet: {exc}")
             pause = BACKOFF[min(tries, len(BACKOFF) - 1)]
             tries += 1
         if time.monotonic() - start + pause > limit:
@@ -104,7 +131,7 @@ class _Deletion:
 
     def pause(self) -> float:
         """Seconds until the next look."""
-        return min(LONGEST_LOOK_INTERVAL, max(LOOK_INTERVAL, LOOK_SHARE * self._waited()))
+        return _look_interval(self._waited())
 
     def _waited(self) -> float:
         return time.monotonic() - self._since
@@ -117,6 +144,32 @@ class _Deletion:
         return pod is None or (self._uid is not None and pod["metadata"]["uid"] != self._uid)
 
 
-def refused(failure: Failure, name: str) -> str:
-    """What to tell where the pod may not be deleted."""
-    return f"pod {name} could not be deleted, remove it by hand: {failure.message}"
+class _SecretDeletion:
+    """How far the deletion of one secret has come: it is gone as soon as it is taken."""
+
+    def __init__(self, client: ClusterClient, namespace: str, name: str, uid: str | None) -> None:
+        self._client = client
+        self._namespace, self._name, self._uid = namespace, name, uid
+        self._since = time.monotonic()
+
+    async def advance(self) -> bool:
+        """Asks for the deletion; returns whether the secret is gone."""
+        if await self._client.delete_secret(self._namespace, self._name, uid=self._uid):
+            return True
+        return self._uid is not None or self._waited() >= APPEARANCE_LIMIT
+
+    def pause(self) -> float:
+        """Seconds until the next try."""
+        return _look_interval(self._waited())
+
+    def _waited(self) -> float:
+        return time.monotonic() - self._since
+
+
+def _look_interval(waited: float) -> float:
+    return min(LONGEST_LOOK_INTERVAL, max(LOOK_INTERVAL, LOOK_SHARE * waited))
+
+
+def refused(failure: Failure, name: str, kind: str = "pod") -> str:
+    """What to tell where a pod, or an object of another kind, may not be deleted."""
+    return f"{kind} {name} could not be deleted, remove it by hand: {failure.message}"

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation
 from ansible_collections.jobpods.controller.plugins.module_utils.job.creation import Creation
@@ -26,6 +27,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_watch i
     StartLimits,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
+from ansible_collections.jobpods.controller.plugins.module_utils.job.pull_secret import PullSecret
 from ansible_collections.jobpods.controller.plugins.module_utils.job.removal import remove_pod
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import (
     Outcome,
@@ -37,6 +39,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import
 
 REMOVAL_LIMIT = 24 * 3600.0
 """Seconds for which a pod that can't be deleted is tried again, long after the job's end."""
+QUICK_REMOVAL = 5.0
+"""Seconds of these for which the end of a job waits whose pod was refused, but not its secret."""
 EARLY_ATTACHES = (0.25, 0.2, 0.25, 0.4)
 """Pauses before each attach after the scheduling: containers run 0.2 to 0.5 s after it, and the API says so
 up to a second later. Where none of them meets the container, the watch says when it runs."""
@@ -70,7 +74,9 @@ class Run(SupervisedRun):
         super().__init__(request, notebook, progress)
         self.pod_name = request.identity.pod_name
         self._client = client
-        self._creation = Creation(client, request.launch.group.pod_pending_timeout, notebook, progress)
+        self._secret = self._pull_secret()
+        patience = request.launch.group.pod_pending_timeout
+        self._creation = Creation(client, patience, notebook, progress, self._secret)
         self._watch: PodWatch | None = None
 
     @property
@@ -79,25 +85,47 @@ class Run(SupervisedRun):
         return self._creation.uid
 
     def removal(self, outcome: Outcome) -> Coroutine[Any, Any, bool] | None:
-        """Deletes the pod, and says whether it is gone; None where there is none."""
-        if not self._creation.may_exist:
+        """Deletes the pod and its secret, and says whether they are gone; None where there is neither."""
+        if not self._creation.may_exist and not self._secret_may_exist:
             return None
         stopped = outcome.ended is not None and not outcome.ended.left
-        grace = 0 if stopped or not outcome.worker_started else int(self._launch.cancel_grace)
-        return remove_pod(
-            self._client,
-            self._launch.namespace,
-            self.pod_name,
-            self.pod_uid,
-            grace=grace,
-            limit=REMOVAL_LIMIT,
-            trouble=self._progress.warning,
-        )
+        return self._remove(0 if stopped or not outcome.worker_started else int(self._launch.cancel_grace))
+
+    async def _remove(self, grace: int) -> bool:
+        removing: list[Coroutine[Any, Any, bool]] = []
+        if self._creation.may_exist:
+            removing.append(
+                remove_pod(
+                    self._client,
+                    self._launch.namespace,
+                    self.pod_name,
+                    self.pod_uid,
+                    grace=grace,
+                    limit=REMOVAL_LIMIT,
+                    trouble=self._progress.warning,
+                )
+            )
+        if self._secret is not None and self._secret.may_exist:
+            removing.append(self._secret.remove(REMOVAL_LIMIT))
+        # That one is refused is raised when the other is over, too.
+        results = await asyncio.gather(*removing, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return all(results)
+
+    @property
+    def _secret_may_exist(self) -> bool:
+        return self._secret is not None and self._secret.may_exist
 
     async def _perform(self, payload: asyncio.Future[PayloadSource]) -> Outcome:
         manifest = self._manifest()
         worker = spec.worker_name(manifest)
-        pod = await self._creation.create(manifest, self._cancel)
+        try:
+            pod = await self._creation.create(manifest, self._cancel)
+        except (Failure, Unreachable):
+            await self._remove_lonely_secret()
+            raise
         watch = self._watch = self._new_watch(pod, worker)
         watching = asyncio.create_task(watch.run())
         self.conversation = Conversation(self._attach(pod, worker), payload, self, self._terms())
@@ -106,6 +134,26 @@ class Run(SupervisedRun):
         return await self._await_end(talk, watch, watching)
 
     # -- the pod --
+
+    def _pull_secret(self) -> PullSecret | None:
+        """The image pull secret, where the execution environment has a login."""
+        group = self._launch.group
+        environment = group.execution_environment
+        if environment is None or environment.registry is None:
+            return None
+        if not environment.registry.serves(environment.image):
+            self._progress.warning(
+                f"the execution environment's credential is for {environment.registry.host}, so that nodes"
+                f" pull {environment.image} without it"
+            )
+        identity, namespace = self._request.identity, self._launch.namespace
+        return PullSecret(self._client, identity, namespace, environment.registry, self._progress)
+
+    async def _remove_lonely_secret(self) -> None:
+        """Removes the secret of a pod that was refused; what takes too long goes on behind the result."""
+        if self._secret is not None and self._secret.may_exist and not self._creation.may_exist:
+            with suppress(asyncio.TimeoutError):
+                await within(QUICK_REMOVAL, self._secret.remove(REMOVAL_LIMIT))
 
     def _manifest(self) -> dict[str, Any]:
         launch = self._launch

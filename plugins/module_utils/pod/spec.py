@@ -10,7 +10,7 @@ import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from zlib import compress
 
 import yaml
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
 
 LABEL_PREFIX = "jobpods."
 MANAGED_BY = {"app.kubernetes.io/managed-by": "jobpods"}
@@ -37,10 +38,18 @@ class ExecutionEnvironment:
     Attributes:
         image: reference of the container image.
         pull: `always`, `missing` or `never`; None leaves Kubernetes' default.
+        registry: the login that pulling it takes; None where it takes none of ours.
     """
 
     image: str
     pull: str | None = None
+    registry: Registry | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any]) -> ExecutionEnvironment:
+        """What `asdict` made."""
+        registry = stored["registry"]
+        return cls(**{**stored, "registry": Registry(**registry) if registry else None})
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,11 @@ class PodIdentity:
         """`automation-job-<id>-<hash>`: a create sent twice meets its own pod (409), and makes no other."""
         digest = hashlib.sha256(f"{self.job_uuid} {self.attempt}".encode()).hexdigest()
         return f"automation-job-{self.job_id}-{digest[:10]}"
+
+    @property
+    def pull_secret_name(self) -> str:
+        """Of the pod's image pull secret, where it has one: it follows from the pod's."""
+        return f"{self.pod_name}-pull"
 
     @property
     def labels(self) -> dict[str, str]:
@@ -274,6 +288,10 @@ def pod_manifest(
         **(metadata.get("annotations") or {}),
     }
     spec = manifest["spec"]
+    if execution_environment is not None and execution_environment.registry is not None:
+        # AWX has only its own there; but an override's may be for the images of other containers.
+        others = spec.get("imagePullSecrets") or []
+        spec["imagePullSecrets"] = [{"name": identity.pull_secret_name}, *others]
     spec["restartPolicy"] = "Never"
     if active_deadline is not None:
         spec["activeDeadlineSeconds"] = active_deadline

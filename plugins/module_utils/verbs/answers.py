@@ -11,10 +11,19 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import NAME_LIMIT, one_line
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import advice, refusal
 
-OF_JOBS = frozenset(("container_group_job", "job_cancel", "job_wait"))
+LAUNCHING = frozenset(
+    (
+        "ad_hoc_command",
+        "container_group_job",
+        "inventory_update",
+        "job_relaunch",
+        "project_update",
+        "workflow_job",
+    )
+)
+"""The verbs that make a job, so that it is left alone where their job process is gone."""
+OF_JOBS = LAUNCHING | {"job_cancel", "job_wait"}
 """The verbs whose result has a job in it."""
-LAUNCHING = frozenset(("container_group_job",))
-"""Those of them that make the job, so that it is left alone where their job process is gone."""
 
 
 def refused(verb: str, failure: Failure, *, name: str = "", controller_node: str = "") -> dict[str, Any]:

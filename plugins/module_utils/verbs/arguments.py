@@ -14,9 +14,13 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.limits impo
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.cluster_arguments import (
     CLUSTER_ARGUMENTS,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.maintenance_arguments import (
+    MAINTENANCE_ARGUMENTS,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import (
     CONNECTION,
     OBJECT_ARGUMENTS,
+    OBJECT_IMPORT,
     OBJECT_INFO,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arguments import STORE
@@ -42,6 +46,7 @@ INLINE_CREDENTIAL: Spec = {
 INLINE: dict[str, Spec] = {
     "container_group": INLINE_GROUP,
     "container_group.execution_environment": EXECUTION_ENVIRONMENT,
+    "credential": INLINE_CREDENTIAL,
     "credentials": INLINE_CREDENTIAL,
     "execution_environment": EXECUTION_ENVIRONMENT,
 }
@@ -78,6 +83,70 @@ CONTAINER_GROUP_JOB: Spec = {
     **STORE,
 }
 
+AD_HOC_COMMAND: Spec = {
+    "module_name": {"type": "str", "default": "command"},
+    "module_args": {"type": "str", "default": ""},
+    "inventory": {"type": "raw", "required": True},
+    "organization": {"type": "str"},
+    "container_group": {"type": "raw"},
+    "instance_groups": {"type": "list", "elements": "str"},
+    "name": {"type": "str"},
+    "credential": {"type": "raw"},
+    **{
+        name: CONTAINER_GROUP_JOB[name]
+        for name in (
+            "limit",
+            "extra_vars",
+            "forks",
+            "verbosity",
+            "job_type",
+            "diff_mode",
+            "become_enabled",
+            "timeout",
+            "execution_environment",
+            "wait",
+            "cancel_grace",
+            "controller_lost_timeout",
+            *LIMITS,
+        )
+    },
+    **STORE,
+}
+
+WORKFLOW_JOB: Spec = {
+    "workflow_job_template": {"type": "str", "required": True},
+    "organization": {"type": "str"},
+    **{
+        name: CONTAINER_GROUP_JOB[name]
+        for name in ("inventory", "limit", "scm_branch", "tags", "skip_tags", "extra_vars", "wait")
+    },
+    **STORE,
+}
+
+WAIT: Spec = {"type": "bool", "default": True}
+
+PROJECT_UPDATE: Spec = {
+    "project": {"type": "str", "required": True},
+    "organization": {"type": "str"},
+    "wait": WAIT,
+    **STORE,
+}
+
+INVENTORY_UPDATE: Spec = {
+    "inventory_source": {"type": "str", "required": True},
+    "inventory": {"type": "str"},
+    "organization": {"type": "str"},
+    "wait": WAIT,
+    **STORE,
+}
+
+JOB_RELAUNCH: Spec = {
+    "job_id": {"type": "int", "required": True, "aliases": ["id"]},
+    "hosts": {"type": "str", "default": "all", "choices": ["all", "failed"]},
+    "wait": WAIT,
+    **STORE,
+}
+
 JOB_INFO: Spec = {
     "job_id": {"type": "int", "aliases": ["id"]},
     "status": {
@@ -102,12 +171,19 @@ JOB_CANCEL: Spec = {
 }
 
 ARGUMENTS: dict[str, Spec] = {
+    "ad_hoc_command": AD_HOC_COMMAND,
     "container_group_job": CONTAINER_GROUP_JOB,
+    "inventory_update": INVENTORY_UPDATE,
     "job_cancel": JOB_CANCEL,
     "job_info": JOB_INFO,
+    "job_relaunch": JOB_RELAUNCH,
     "job_wait": JOB_WAIT,
+    "object_import": OBJECT_IMPORT,
     "object_info": OBJECT_INFO,
+    "project_update": PROJECT_UPDATE,
+    "workflow_job": WORKFLOW_JOB,
     **CLUSTER_ARGUMENTS,
+    **MAINTENANCE_ARGUMENTS,
     **OBJECT_ARGUMENTS,
 }
 

@@ -1,46 +1,28 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must be right in a container group before it is stored: by itself, and by a dry run on its cluster."""
+"""What must be right in a container group before it is stored, as far as that shows without its cluster."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import yaml
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.access import NAMESPACE
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import resolve_connection
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import (
-    AlreadyExists,
-    Unreachable,
-)
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.retry import RetryPolicy
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.transport import Limits
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import LIMITS, MAX_SECONDS
 from ansible_collections.jobpods.controller.plugins.module_utils.pod import faults
-from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
-    ExecutionEnvironment,
-    PodIdentity,
-    parse_override,
-    pod_manifest,
-)
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import parse_override
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.group_connection import (
     OF_HOST,
     OF_KUBECONFIG,
     given_options,
     group_namespace,
-    resolve_group_connection,
 )
 
 OVERRIDE = "pod_spec_override"
@@ -48,32 +30,24 @@ COUNTS = ("max_concurrent_jobs", "max_forks")
 MOST = 1_000_000
 FAULTS_NAMED = 5
 """Faults that a message tells at once."""
-DRY_RUN_SECONDS = 10.0
 
 Values = dict[str, Any]
 
 
-# -- by itself --
-
-
-def check_values(values: Mapping[str, Any], *, folder: Path | None = None) -> Values:
+def check_values(values: Mapping[str, Any]) -> Values:
     """The options of a container group, checked without asking anybody.
 
     Args:
         values: all of its options, as they would be stored.
-        folder: relative paths of a kubeconfig or a CA certificate start here; None leaves them as they are.
 
     Returns:
-        The options in their final form: the override is a mapping, and paths are absolute.
+        The options in their final form: the override is a mapping.
 
     Raises:
         Failure: `InvalidConfiguration`; its message names the option, and the line where there is one.
     """
     checked = dict(values)
     _check_connection(checked)
-    if folder is not None:
-        checked["kubeconfig"] = _absolute(checked.get("kubeconfig"), folder)
-        checked["ssl_ca_cert"] = _absolute(checked.get("ssl_ca_cert"), folder)
     checked[OVERRIDE] = read_override(checked.get(OVERRIDE))
     _check_namespace(checked)
     for option in COUNTS:
@@ -180,110 +154,19 @@ def _check_number(option: str, value: Any, least: int, most: int, unit: str) -> 
         raise _invalid(f"{option} is {value!r}; it must be from {least} to {most} ({unit}).")
 
 
-def _absolute(value: Any, folder: Path) -> Any:
-    """A path, or a list of them, made absolute; a text, a mapping, and a path from the home folder stay."""
+def absolute(value: Any, folder: Path) -> Any:
+    """A path, or a list of them, made absolute; a text, a mapping, and a path from the home folder stay.
+
+    Args:
+        value: a kubeconfig or CA certificates, as the user gave them.
+        folder: relative paths start here.
+    """
     if not isinstance(value, str) or not value or "\n" in value or "-----BEGIN" in value:
         return value
     parts = value.split(os.pathsep)
     return os.pathsep.join(
         part if not part or part.startswith("~") else os.path.normpath(folder / part) for part in parts
     )
-
-
-# -- on its cluster --
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A container group that is to be tried on its cluster.
-
-    Attributes:
-        values: its options, as `check_values` returned them.
-        credential_inputs: the inputs of its credential; None where it has none.
-        execution_environment: its image; None where it has none of its own.
-        override: the override as the user gave it, so that its lines can be named; None for that in `values`.
-        environ: the environment variables.
-        home: the user's home folder.
-    """
-
-    values: Mapping[str, Any] = field(repr=False)
-    credential_inputs: Mapping[str, Any] | None = field(repr=False)
-    execution_environment: ExecutionEnvironment | None
-    override: object
-    environ: Mapping[str, str] = field(repr=False)
-    home: Path
-
-
-async def dry_run(trial: Trial, seconds: float = DRY_RUN_SECONDS) -> str | None:
-    """Has the API server go through the creation of a pod of the group, without making one.
-
-    Args:
-        trial: the group.
-        seconds: how long it may take, all in all.
-
-    Returns:
-        A warning where the pod could not be tried, or not to its end; None where the cluster takes it.
-
-    Raises:
-        Failure: `InvalidPodSpec`, where the API server says that the pod spec is invalid.
-    """
-    try:
-        await within(seconds, _create(trial, seconds))
-    except Failure as failure:
-        # Without a service account the spec is invalid only for now, and the answer is a 403.
-        if failure.reason == "InvalidPodSpec" and failure.http_status != 403:
-            raise _explained(failure, trial) from failure
-        return _warning(trial, failure.message)
-    except Unreachable as trouble:
-        return _warning(trial, trouble.failure.message)
-    except AlreadyExists as trouble:
-        return _warning(trial, f"there is a pod of the same name: {trouble}")
-    except asyncio.TimeoutError:
-        return _warning(trial, f"the cluster gave no answer within {seconds:g} s.")
-    return None
-
-
-async def _create(trial: Trial, seconds: float) -> None:
-    values = trial.values
-    connection = resolve_group_connection(values, trial.credential_inputs, trial.environ, trial.home)
-    manifest = pod_manifest(
-        PodIdentity(0, uuid4().hex, 1, socket.gethostname()),
-        namespace=group_namespace(values),
-        override=values[OVERRIDE],
-        execution_environment=trial.execution_environment,
-        supervisor_config={},
-        active_deadline=None,
-    )
-    limits = Limits(connect=seconds / 2, request=seconds, login=seconds)
-    retry = RetryPolicy(attempts=2)
-    async with ClusterClient(connection, environ=trial.environ, limits=limits, retry=retry) as client:
-        await client.create_pod(manifest, dry_run=True)
-
-
-def _warning(trial: Trial, why: str) -> str:
-    unknown = unknown_fields(_given(trial))
-    more = f" Unknown fields in {OVERRIDE}: {'; '.join(unknown)}." if unknown else ""
-    return f"saved, but not tried on the cluster: {why}{more}"
-
-
-def _explained(failure: Failure, trial: Trial) -> Failure:
-    """The API server's refusal, with the option, its lines, and what is likely meant by unknown fields."""
-    given = _given(trial)
-    notes = []
-    for name in dict.fromkeys(failure.details.get("fields") or ()):
-        path = faults.parsed(name)
-        line = line_of(given, path) if isinstance(given, str) else None
-        likely = faults.meant(path) if f'unknown field "{name}"' in failure.traceback else ""
-        known = [f"line {line}"] if line else []
-        known += [f"{likely} is likely meant"] if likely else []
-        notes += [f"{name}: {', '.join(known)}"] if known else []
-    words = failure.message.rstrip(".")
-    more = f" ({'; '.join(notes)})" if notes else ""
-    return replace(failure, message=f"{OVERRIDE}: {words}{more}.")
-
-
-def _given(trial: Trial) -> object:
-    return trial.values[OVERRIDE] if trial.override is None else trial.override
 
 
 def _invalid(message: str) -> Failure:

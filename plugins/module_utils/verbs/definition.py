@@ -51,6 +51,8 @@ PROMPTED = {
     "verbosity": "ask_verbosity_on_launch",
 }
 """What may be said at launch where the template asks for it; extra variables have rules of their own."""
+OF_WORKFLOW = ("inventory", "limit", "scm_branch", "skip_tags", "tags")
+"""Those of them that a workflow passes on to its nodes."""
 OF_TEMPLATE_ONLY = ("name", "project", "playbook", "start_at_task", "become_enabled", "organization")
 """Options of an inline definition that no template asks for."""
 FROM_TEMPLATE = {
@@ -136,6 +138,67 @@ def read_definition(params: Mapping[str, Any], objects: ObjectStore, folder: Pat
     return reader.inline(given)
 
 
+def read_ad_hoc(params: Mapping[str, Any], objects: ObjectStore, folder: Path) -> Definition:
+    """Reads what an ad hoc command is.
+
+    Args:
+        params: of `ad_hoc_command`; None where an option is not given.
+        objects: the stored objects.
+        folder: relative paths start here.
+
+    Raises:
+        Failure: `InvalidConfiguration` or `InventoryInvalid`; it names the option.
+    """
+    reader = _Reader(objects, folder, params.get("organization"))
+    return reader.ad_hoc({name: value for name, value in params.items() if value is not None})
+
+
+def read_node(
+    template_id: int, prompts: Mapping[str, Any], extra_vars: Values, objects: ObjectStore, folder: Path
+) -> Definition:
+    """Reads what the job template of a workflow's node is launched with.
+
+    Args:
+        template_id: the job template's.
+        prompts: of the node and its workflow, by the names of `PROMPTED`; what the template doesn't ask for
+            is not taken, as in AWX.
+        extra_vars: of the node, of the jobs before it and of its workflow; they are taken whether the
+            template asks for variables or not, as in AWX.
+        objects: the stored objects.
+        folder: relative paths start here.
+
+    Raises:
+        Failure: `InvalidConfiguration`; it names what is missing.
+    """
+    return _Reader(objects, folder, None).of_node(template_id, prompts, extra_vars)
+
+
+def read_prompts(
+    template: StoredObject,
+    given: Mapping[str, Any],
+    objects: ObjectStore,
+    folder: Path,
+    *,
+    of_node: bool = False,
+) -> Values:
+    """Reads what a workflow prompts the job templates of its nodes with.
+
+    Args:
+        template: the workflow job template.
+        given: what was said at launch, by the names of the options of `workflow_job`.
+        objects: the stored objects.
+        folder: relative paths start here.
+        of_node: another workflow launches it: what it doesn't ask for is not taken, but its variables are.
+
+    Returns:
+        By the names of `PROMPTED`, with `extra_vars`; nothing for what is not said.
+
+    Raises:
+        Failure: `InvalidConfiguration`; it names the option.
+    """
+    return _Reader(objects, folder, None).of_workflow(template.values, given, of_node=of_node)
+
+
 class _Reader:
     def __init__(self, objects: ObjectStore, folder: Path, organization: str | None) -> None:
         self._objects = objects
@@ -148,8 +211,18 @@ class _Reader:
         template = self._objects.get(
             "job_template", given["job_template"], "job_template", self._organization
         )
+        self._check_prompts(given, template.values)
+        extra_vars = self._extra_vars(given.get("extra_vars") or {}, template.values)
+        return self._launched(template, given, extra_vars)
+
+    def of_node(self, template_id: int, prompts: Mapping[str, Any], extra_vars: Values) -> Definition:
+        template = self._objects.by_id("job_template", template_id)
+        asked = {name: value for name, value in prompts.items() if template.values[PROMPTED[name]]}
+        answers = self._extra_vars(extra_vars, {**template.values, "ask_variables_on_launch": True})
+        return self._launched(template, {**asked, "wait": True}, answers)
+
+    def _launched(self, template: StoredObject, given: Values, extra_vars: Values) -> Definition:
         values = template.values
-        self._check_prompts(given, values)
         options: Values = {
             **given,
             **{name: values[of_template] for name, of_template in FROM_TEMPLATE.items()},
@@ -166,7 +239,7 @@ class _Reader:
                 options[name] = self._prompted(name, given[name], options.get(name))
         if options["inventory"] is None:
             raise _invalid("inventory is missing: the template asks for it at launch.")
-        options["extra_vars"] = self._extra_vars(given.get("extra_vars") or {}, values)
+        options["extra_vars"] = extra_vars
         groups, notes = self._groups(options, values)
         return Definition(
             options,
@@ -177,6 +250,26 @@ class _Reader:
             notes,
         )
 
+    def of_workflow(self, template: Values, given: Mapping[str, Any], *, of_node: bool) -> Values:
+        if of_node:
+            asked = {name: given[name] for name in OF_WORKFLOW if name in given and template[PROMPTED[name]]}
+            asks = {**template, "ask_variables_on_launch": True}
+        else:
+            asked = {name: given[name] for name in OF_WORKFLOW if name in given}
+            asks = template
+            self._check_asked(asked, template, "workflow job template")
+        of_template = {
+            **{name: template[FROM_TEMPLATE[name]] for name in OF_WORKFLOW if name in FROM_TEMPLATE},
+            "inventory": _stored(template["inventory"]),
+        }
+        for name in ("tags", "skip_tags"):
+            of_template[name] = [tag for tag in of_template[name].split(",") if tag.strip()]
+        prompts = {name: value for name, value in of_template.items() if value}
+        for name, value in asked.items():
+            prompts[name] = self._prompted(name, value, None)
+        prompts["extra_vars"] = self._extra_vars(given.get("extra_vars") or {}, asks, "workflow job template")
+        return prompts
+
     def _check_prompts(self, given: Values, template: Values) -> None:
         if "container_group" in given:
             raise _invalid(
@@ -185,11 +278,13 @@ class _Reader:
         for name in OF_TEMPLATE_ONLY:
             if name in given and name != "organization":
                 raise _invalid(f"{name} is given with job_template, which says it; leave it out.")
+        self._check_asked(given, template, "job template")
+
+    def _check_asked(self, given: Values, template: Values, what: str) -> None:
         for name, ask in PROMPTED.items():
             if name in given and not template[ask]:
                 raise _invalid(
-                    f"{name} is given, but the job template does not ask for it: set its {ask}, or leave it"
-                    " out."
+                    f"{name} is given, but the {what} does not ask for it: set its {ask}, or leave it out."
                 )
 
     def _prompted(self, name: str, value: Any, of_template: Any) -> Any:
@@ -201,8 +296,6 @@ class _Reader:
             return self._with_prompted_credentials(
                 of_template, [self._credential(each, index) for index, each in enumerate(value)]
             )
-        if name == "scm_branch":
-            return value
         return value
 
     def _with_prompted_credentials(self, of_template: list[Any], given: list[Any]) -> list[Any]:
@@ -218,7 +311,7 @@ class _Reader:
         values = self._objects.by_id("credential", number).values
         return values["credential_type"], str(values["inputs"].get("vault_id") or "")
 
-    def _extra_vars(self, given: Values, template: Values) -> Values:
+    def _extra_vars(self, given: Values, template: Values, what: str = "job template") -> Values:
         """The template's, then the answers to its survey, then what it lets be said at launch."""
         surveyed: Values = {}
         others = dict(given)
@@ -229,7 +322,7 @@ class _Reader:
             }
         if others and not template["ask_variables_on_launch"]:
             raise _invalid(
-                f"extra_vars has {', '.join(sorted(others))}, but the job template asks for no variables: set"
+                f"extra_vars has {', '.join(sorted(others))}, but the {what} asks for no variables: set"
                 " its ask_variables_on_launch, or leave them out."
             )
         return {**template["extra_vars"], **others, **surveyed}
@@ -238,10 +331,7 @@ class _Reader:
         prompted = options.pop("instance_groups", None)
         ids = None
         if prompted:
-            ids = [
-                self._objects.get("container_group", called, f"instance_groups[{index}]").id
-                for index, called in enumerate(prompted)
-            ]
+            ids = self._listed_groups(prompted)
         inventory = self._stored_values("inventory", stored_id(options["inventory"]))
         organization = self._stored_values("organization", template["organization"])
         found = group_candidates(
@@ -277,8 +367,41 @@ class _Reader:
         for name in ("project", "playbook", "inventory"):
             if name not in given:
                 raise _invalid(f"{name} is missing; give it, or the job_template to launch.")
+        project = self._project(given["project"])
+        options, groups = self._given({**given, "project": project})
+        organization = None
+        if self._organization is not None:
+            organization = self._objects.get("organization", self._organization, "organization").id
+        return Definition(options, groups, organization)
+
+    def ad_hoc(self, given: Values) -> Definition:
+        """An ad hoc command runs in the groups of its inventory, then of the inventory's organization."""
+        credential = [given["credential"]] if "credential" in given else []
+        module = {"project": None, "playbook": given["module_name"], "credentials": credential}
+        options, groups = self._given({**given, **module})
+        number = stored_id(options["inventory"])
+        inventory = self._stored_values("inventory", number)
+        organization = inventory.get("organization")
+        if self._organization is not None:
+            organization = self._objects.get("organization", self._organization, "organization").id
+        notes: tuple[str, ...] = ()
+        if not groups and options.get("container_group") is None:
+            owner = self._stored_values("organization", organization)
+            found = group_candidates(
+                [],
+                inventory.get("instance_groups", []),
+                owner.get("instance_groups", []),
+                prevent_on_inventory=inventory.get("prevent_instance_group_fallback", False),
+            )
+            if found:
+                groups = tuple(found)
+            elif number is not None:
+                groups, notes = self._default_group()
+        return Definition(options, groups, organization, notes=notes)
+
+    def _given(self, given: Values) -> tuple[Values, tuple[int, ...]]:
+        """The options of a launch without a template, and the stored groups that they name."""
         options: Values = {**DEFAULTS, **given}
-        options["project"] = self._project(given["project"])
         options["inventory"] = self._inventory(given["inventory"])
         options["execution_environment"] = self._execution_environment(given.get("execution_environment"))
         options["credentials"] = [
@@ -289,10 +412,7 @@ class _Reader:
         if "instance_groups" in given:
             if group is not None:
                 raise _invalid("container_group and instance_groups are both given; give one of them.")
-            groups = tuple(
-                self._objects.get("container_group", called, f"instance_groups[{index}]").id
-                for index, called in enumerate(options.pop("instance_groups"))
-            )
+            groups = tuple(self._listed_groups(options.pop("instance_groups")))
             if not groups:
                 raise _invalid("instance_groups is empty; name a container group, or leave it out.")
         elif group is not None and not isinstance(group, Mapping):
@@ -303,10 +423,13 @@ class _Reader:
                 group.get("execution_environment"), "container_group.execution_environment"
             )
             options["container_group"] = {**group, "execution_environment": inner}
-        organization = None
-        if self._organization is not None:
-            organization = self._objects.get("organization", self._organization, "organization").id
-        return Definition(options, groups, organization)
+        return options, groups
+
+    def _listed_groups(self, listed: list[Any]) -> list[int]:
+        return [
+            stored_id(called) or self._objects.get("container_group", called, f"instance_groups[{index}]").id
+            for index, called in enumerate(listed)
+        ]
 
     # -- stored or not --
 

@@ -1,23 +1,26 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The verb container_group_job: launches a playbook job, or its slices, and owns them to their end."""
+"""Launches playbook jobs, their slices, and ad hoc commands, and owns them to their end."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.capacity import impact
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import ObjectStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.slices import slice_count
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.workflow import Node
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import job_result
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import (
     Definition,
+    read_ad_hoc,
     read_definition,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
@@ -28,6 +31,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_job
     OwnedJobs,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.preparation import (
+    WHOLE,
     Preparation,
     Slice,
     columns_of,
@@ -44,16 +48,30 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.workflow_
 
 async def container_group_job(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Launches a job, owns it, and answers when it has ended; with `wait: false` at once."""
+    await _launch_and_own(request, feed, launcher, read_definition)
+    return None
+
+
+async def ad_hoc_command(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
+    """The same for an ad hoc command."""
+    await _launch_and_own(request, feed, launcher, read_ad_hoc)
+    return None
+
+
+async def _launch_and_own(
+    request: Request,
+    feed: LauncherFeed,
+    launcher: Launcher,
+    read: Callable[[Mapping[str, Any], ObjectStore, Path], Definition],
+) -> None:
     async with open_store(request) as opened:
         caller = caller_of(request)
-        objects = opened.store.objects
-        definition = await opened.calls(read_definition, request.params, objects, caller.folder)
+        definition = await opened.calls(read, request.params, opened.store.objects, caller.folder)
         jobs = OwnedJobs(request, opened, feed)
         job = await launch(jobs, definition, caller)
         for note in definition.notes:
             job.feed.step(note)
         await own_to_the_end(jobs, job, launcher, wait=bool(definition.options["wait"]))
-    return None
 
 
 def caller_of(request: Request) -> Caller:
@@ -69,6 +87,7 @@ async def launch(
     launch_type: str = "manual",
     columns: dict[str, Any] | None = None,
     child: bool = False,
+    part: Slice = WHOLE,
 ) -> OwnedJob:
     """Starts what a definition says: one job, or one for each slice of it.
 
@@ -79,6 +98,7 @@ async def launch(
         launch_type: `manual`, `relaunch` or `workflow`.
         columns: further ones of the job's row.
         child: other jobs run beside it here.
+        part: the only slice to start; without it, all of them.
 
     Raises:
         Failure: it can't be; nothing was started.
@@ -86,13 +106,13 @@ async def launch(
     preparation = Preparation(jobs, definition, caller)
     place = await preparation.check()
     options = definition.options
-    wanted = int(options["job_slice_count"])
+    wanted = 1 if part.number else int(options["job_slice_count"])
     hosts = None
     if wanted > 1 or await preparation.counts_hosts():
         hosts = len(await preparation.hosts())
     name = str(options.get("name") or options["playbook"]) if place is None else place.launch.name
     order = Order(
-        "job",
+        "ad_hoc_command" if options.get("module_name") else "job",
         name,
         {"definition": definition.to_stored(), "folder": str(caller.folder), "check": caller.check},
         columns_of(
@@ -105,7 +125,7 @@ async def launch(
     await preparation.check_size(impact(share, int(options["forks"])))
     if count > 1:
         return await _launch_slices(jobs, preparation, order, count, hosts or 0, child=child)
-    return await jobs.start(order, preparation.prepare, child=child)
+    return await jobs.start(order, partial(preparation.prepare, part=part), child=child)
 
 
 async def _launch_slices(
@@ -187,4 +207,4 @@ async def _result(jobs: OwnedJobs, job: OwnedJob, trouble: Failure | None) -> Re
     return jobs.refusal(job, trouble)
 
 
-VERBS: dict[str, Verb] = {"container_group_job": container_group_job}
+VERBS: dict[str, Verb] = {"ad_hoc_command": ad_hoc_command, "container_group_job": container_group_job}

@@ -218,3 +218,22 @@ OBJECT_INFO: Spec = {
     "filters": {"type": "dict", "default": {}},
     **STORE,
 }
+
+OBJECT_IMPORT: Spec = {
+    "assets": {"type": "dict"},
+    "path": {"type": "path"},
+    "secrets": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "no_log": False,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "organization": TEXT,
+            "credential_type": TEXT,
+            "inputs": {"type": "dict", "required": True, "no_log": True},
+        },
+    },
+    "projects_root": {"type": "path", "default": "/var/lib/awx/projects"},
+    **STORE,
+}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,17 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.kind
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import Reader, Values
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.surveys import read_survey
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials import read_registry
 from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import check_inventory_values
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import MAX_SECONDS
+from ansible_collections.jobpods.controller.plugins.module_utils.job.project.address import check_url
+from ansible_collections.jobpods.controller.plugins.module_utils.job.project.git import check_words
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import container_group_check
 
 PATHS = {"project": ("local_path",), "inventory": ("path",)}
 """Options that are paths on the controller."""
+PATHS_OR_TEXTS = ("kubeconfig", "ssl_ca_cert")
+"""Options of a container group that may be paths, and may be content."""
 MAX_FORKS = 1000
 MAX_SLICES = 1000
 
@@ -51,6 +55,9 @@ def read_given(kind: str, params: Mapping[str, Any], folder: Path) -> Values:
     for option in PATHS.get(kind, ()):
         if given.get(option):
             given[option] = os.path.normpath(folder / os.path.expanduser(str(given[option])))
+    if kind == "container_group":
+        for option in set(PATHS_OR_TEXTS) & set(given):
+            given[option] = container_group_check.absolute(given[option], folder)
     if kind == "credential" and "credential_type" in given:
         given["credential_type"] = credential_type(given["credential_type"], "credential_type").name
     # As JSON will give it back: keys are texts, and dates, too.
@@ -58,24 +65,13 @@ def read_given(kind: str, params: Mapping[str, Any], folder: Path) -> Values:
     return plain
 
 
-def checker(kind: str, folder: Path) -> Checker:
-    """What checks the options of objects of a kind; see `check_values`.
-
-    Args:
-        kind: the objects' kind.
-        folder: relative paths of a container group's connection start here.
-    """
-    return partial(check_values, kind, folder=folder)
-
-
-def check_values(kind: str, values: Values, reader: Reader, *, folder: Path | None = None) -> Values:
+def check_values(kind: str, values: Values, reader: Reader) -> Values:
     """An object's options, checked together.
 
     Args:
         kind: the object's kind.
         values: all options, as they would be stored.
         reader: reads the objects that they refer to.
-        folder: relative paths of a container group's connection start here; None leaves them as they are.
 
     Returns:
         The options in their final form.
@@ -83,9 +79,6 @@ def check_values(kind: str, values: Values, reader: Reader, *, folder: Path | No
     Raises:
         Failure: `InvalidConfiguration`, which names the option.
     """
-    if kind == "container_group":
-        _check_type(values, "credential", ("kubernetes_bearer_token",), reader)
-        return container_group_check.check_values(values, folder=folder)
     return CHECKERS[kind](values, reader) if kind in CHECKERS else values
 
 
@@ -103,6 +96,8 @@ def _execution_environment(values: Values, reader: Reader) -> Values:
     if any(char.isspace() for char in image):
         raise _invalid(f"image is {image!r}; give a reference like quay.io/org/image:tag.")
     _check_type(values, "credential", ("container_registry",), reader)
+    if values["credential"] is not None:
+        read_registry(reader("credential", values["credential"]).values["inputs"], "credential")
     return {**values, "image": image}
 
 
@@ -119,6 +114,8 @@ def _project(values: Values, reader: Reader) -> Values:
         if not values["scm_url"]:
             raise _invalid(f"scm_url is missing; a project of scm_type {kind} needs it.")
         _check_type(values, "credential", ("source_control",), reader)
+        check_url(kind, values["scm_url"])
+        check_words(values["scm_branch"], values["scm_refspec"])
     if kind == "archive":
         _refuse(values, ("scm_branch", "scm_refspec", "scm_track_submodules"), "scm_type archive")
     _check_number(values, "scm_update_cache_timeout", 0, MAX_SECONDS)
@@ -195,6 +192,11 @@ def check_credentials(ids: list[int], reader: Reader) -> None:
         seen[key] = credential.name
 
 
+def _container_group(values: Values, reader: Reader) -> Values:
+    _check_type(values, "credential", ("kubernetes_bearer_token",), reader)
+    return container_group_check.check_values(values)
+
+
 def _check_type(values: Values, option: str, types: tuple[str, ...], reader: Reader) -> None:
     """Refuses a credential that is none of these types."""
     if values[option] is None:
@@ -221,6 +223,7 @@ def _invalid(message: str) -> Failure:
 
 
 CHECKERS: dict[str, Checker] = {
+    "container_group": _container_group,
     "credential": _credential,
     "execution_environment": _execution_environment,
     "inventory": _inventory,

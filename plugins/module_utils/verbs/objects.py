@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,29 +13,40 @@ from typing import Any
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import (
     Change,
+    Check,
     ObjectStore,
     Wanted,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.group_trial import try_group
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import (
     OBJECT_ARGUMENTS,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_checks import (
-    checker,
+    check_values,
     read_given,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import OpenStore, open_store
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import Result, Verb
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
 
+Trying = Callable[[Request, OpenStore, Wanted, Check], Awaitable["str | None"]]
+"""Tries an object where it will be used, before it is saved; returns why that can't be done."""
+
 
 async def save_object(
-    request: Request, feed: LauncherFeed, launcher: Launcher, *, kind: str
+    request: Request, feed: LauncherFeed, launcher: Launcher, *, kind: str, trying: Trying | None = None
 ) -> Result | None:
-    """Makes, changes or deletes one object."""
+    """Makes, changes or deletes one object.
+
+    Args:
+        request: what is asked for.
+        feed: told what is doubtful.
+        launcher: is not needed.
+        kind: the object's.
+        trying: tries it first, also in check mode.
+    """
     params = request.params
     wanted = Wanted(
         name=str(params["name"]),
@@ -50,13 +62,13 @@ async def save_object(
         if params["state"] == "absent":
             change = await opened.calls(objects.delete, kind, wanted, dry_run=request.check)
         else:
-            check = checker(kind, Path(request.folder))
-            warning = None
-            if kind == "container_group":
-                warning = await try_group(request, opened, wanted, check)
+            check = partial(check_values, kind)
+            why_not = await trying(request, opened, wanted, check) if trying is not None else None
             change = await opened.calls(objects.save, kind, wanted, check=check, dry_run=request.check)
-            if warning:
-                feed.warning(f"container group {change.name!r}: {warning}")
+            if why_not:
+                saved = "would be" if request.check else "is"
+                who = f"{KINDS[kind].words} {change.name!r}"
+                feed.warning(f"{who} {saved} saved, but can't be tried on its cluster: {why_not}")
     return _result(kind, change, request)
 
 
@@ -72,11 +84,11 @@ def _result(kind: str, change: Change, request: Request) -> Result:
     if request.check and not change.before:
         result["id"] = result["object"]["id"] = None  # the number that it would get is not known
     if request.diff:
-        result["diff"] = {"before": change.before, "after": _marked(change)}
+        result["diff"] = {"before": change.before, "after": marked(change)}
     return result
 
 
-def _marked(change: Change) -> dict[str, Any]:
+def marked(change: Change) -> dict[str, Any]:
     """The object after the change, so that a secret's change is seen: both of its values look the same."""
     same = [
         option
@@ -126,5 +138,5 @@ def _list(objects: ObjectStore, kind: str, filters: dict[str, Any]) -> list[dict
 
 VERBS: dict[str, Verb] = {
     "object_info": object_info,
-    **{kind: partial(save_object, kind=kind) for kind in OBJECT_ARGUMENTS},
+    **{kind: partial(save_object, kind=kind) for kind in OBJECT_ARGUMENTS if kind != "container_group"},
 }

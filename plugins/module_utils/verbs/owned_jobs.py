@@ -175,10 +175,9 @@ class OwnedJobs:
         result["job"]["id"] = job.id
         return result
 
-    @property
-    def folder(self) -> Path:
-        """Where the folders of jobs lie."""
-        return self.opened.options.data_dir / "jobs"
+    def folder(self, job: OwnedJob) -> Path:
+        """Where a job's files lie."""
+        return self.opened.options.job_folder(job.id, job.identity.job_uuid)
 
     async def close(self) -> None:
         """Waits for the last pod to be gone."""

@@ -221,7 +221,7 @@ class Preparation:
 
         request = RunRequest(launch, job.identity, job.lease, payload)
         if place.connection is None:
-            return on_controller(request, self._jobs.folder / str(job.id), self._caller.environ)
+            return on_controller(request, self._jobs.folder(job), self._caller.environ)
         job.feed.step(f"connection from {place.connection.source}", verbosity=1)
         job.feed.step(f"image {launch.group.image}")
         return in_pod(request, place.connection, self._caller.environ)

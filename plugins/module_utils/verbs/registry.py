@@ -21,14 +21,23 @@ Verb = Callable[[Request, LauncherFeed, Launcher], Awaitable["Result | None"]]
 """Does what a module asks for; without a result where it has told it already."""
 
 FILES = {
+    "ad_hoc_command": "launching",
     "cluster_access": "cluster_access",
+    "cleanup_jobs": "maintenance",
     "container_group_job": "launching",
     "credential_test": "credential_test",
+    "inventory_update": "update_jobs",
     "job_cancel": "jobs",
     "job_info": "jobs",
+    "job_relaunch": "relaunch",
     "job_wait": "jobs",
+    "object_import": "object_import",
     "object_info": "objects",
+    "project_update": "update_jobs",
+    "workflow_job": "workflow_jobs",
+    "regenerate_secret_key": "maintenance",
     **dict.fromkeys(OBJECT_ARGUMENTS, "objects"),
+    "container_group": "group_trial",
 }
 PACKAGE = "ansible_collections.jobpods.controller.plugins.module_utils.verbs"
 

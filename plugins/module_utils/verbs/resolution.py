@@ -14,6 +14,9 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connect
     Connection,
     resolve_connection,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.credential_types import (
+    credential_type,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_tables import CONTROLPLANE
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import (
     ObjectStore,
@@ -39,6 +42,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.group_con
     resolve_group_connection,
 )
 
+REGISTRY = "container_registry"
+"""The type of an execution environment's credential."""
 GROUP_OPTIONS = (
     "pod_spec_override",
     "pod_pending_timeout",
@@ -201,13 +206,23 @@ class Resolver:
 
     def _registry(self, given: Any) -> Any:
         """The inputs of a registry's credential that is given by name or inline."""
+        option = "execution_environment.credential"
         if isinstance(given, Mapping):
-            return given.get("inputs") or {}
-        stored = self._objects.get("credential", given, "execution_environment.credential")
-        if stored.values["credential_type"] != "container_registry":
-            raise Failure(
-                "InvalidConfiguration",
-                f"execution_environment.credential: {stored.name!r} is of type"
-                f" {stored.values['credential_type']}; it must be container_registry.",
-            )
-        return stored.values["inputs"]
+            if set(given) - {"credential_type", "inputs"} or not isinstance(given.get("inputs"), Mapping):
+                raise _invalid(
+                    f"{option} must be the name or id of a stored credential, or a mapping with"
+                    " credential_type and inputs."
+                )
+            found = credential_type(given.get("credential_type"), f"{option}.credential_type").name
+            called, inputs = option, given["inputs"]
+        else:
+            stored = self._objects.get("credential", given, option)
+            found, inputs = stored.values["credential_type"], stored.values["inputs"]
+            called = f"{option}: {stored.name!r}"
+        if found != REGISTRY:
+            raise _invalid(f"{called} is of type {found}; it must be {REGISTRY}.")
+        return inputs
+
+
+def _invalid(message: str) -> Failure:
+    return Failure("InvalidConfiguration", message)

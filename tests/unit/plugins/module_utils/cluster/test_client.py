@@ -260,3 +260,45 @@ async def test_impersonation_goes_with_each_request(server: ApiServer, connectio
     async with ClusterClient(acting, environ={}) as client:
         await client.check()
     assert server.seen[0].headers["Impersonate-User"] == "carol"
+
+
+# --- secrets -----
+
+SECRETS = "/api/v1/namespaces/jobs/secrets"
+SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "jobs"}}
+
+
+async def test_secret_is_made_read_and_deleted(client: ClusterClient, server: ApiServer) -> None:
+    server.on("POST", SECRETS, document(SECRET, 201))
+    server.on("GET", f"{SECRETS}/a", document(SECRET), status(404, "not found", "NotFound"))
+    gone = {"kind": "Status", "status": "Success"}
+    server.on("DELETE", f"{SECRETS}/a", document(gone), status(404, "not found", "NotFound"))
+    assert await client.create_secret(SECRET) == SECRET
+    assert await client.get_secret("jobs", "a") == SECRET
+    assert await client.delete_secret("jobs", "a", uid="u1")
+    assert not await client.delete_secret("jobs", "a", uid=None)
+    assert await client.get_secret("jobs", "a") is None
+    options = {"apiVersion": "v1", "kind": "DeleteOptions"}
+    assert [seen.body for seen in server.seen] == [
+        SECRET,
+        None,
+        {**options, "preconditions": {"uid": "u1"}},
+        options,
+        None,
+    ]
+
+
+async def test_secret_of_a_name_that_is_taken(client: ClusterClient, server: ApiServer) -> None:
+    server.on("POST", SECRETS, status(409, 'secrets "a" already exists', "AlreadyExists"))
+    with pytest.raises(AlreadyExists, match='"a" already exists'):
+        await client.create_secret(SECRET)
+
+
+async def test_another_secret_of_the_name_is_left_alone(client: ClusterClient, server: ApiServer) -> None:
+    words = "the UID in the precondition (u1) does not match the UID in record (u2)"
+    server.on(
+        "DELETE",
+        f"{SECRETS}/a",
+        status(409, f"Precondition failed: UID in precondition: {words}", "Conflict"),
+    )
+    assert not await client.delete_secret("jobs", "a", uid="u1")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 
@@ -79,6 +80,19 @@ def test_sqlite_gives_no_number_twice(options: StoreOptions) -> None:
     numbered = [table.name for table in metadata.tables.values() if "id" in table.c]
     assert {"jobs", "credentials", "workflow_nodes"} <= set(numbered)
     assert [name for name in numbered if "PRIMARY KEY AUTOINCREMENT" not in made[name]] == []
+
+
+@on_new_databases
+def test_missing_alembic_is_told(options: StoreOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "alembic", None)
+    monkeypatch.setitem(sys.modules, "alembic.config", None)
+    with pytest.raises(Failure, match=r"Python library alembic >= 1\.13 is missing") as caught:
+        Database(options)
+    assert "pip install 'alembic >= 1.13'" in caught.value.hint
+    monkeypatch.undo()
+    Database(options).close()
+    monkeypatch.setitem(sys.modules, "alembic.config", None)
+    Database(options).close()  # which needs none, once the tables are there
 
 
 def test_database_that_can_not_hold_all_texts_is_refused(postgresql: PostgreSQL, tmp_path: Path) -> None:

@@ -423,7 +423,37 @@ def test_the_controlplane_stays(objects: ObjectStore) -> None:
     message = refused(objects.save, "container_group", Wanted(CONTROLPLANE, new_name="x"))
     assert message == "name: the container group controlplane can't be renamed."
     assert "can't be deleted" in refused(objects.delete, "container_group", Wanted(CONTROLPLANE))
-    assert objects.save("container_group", Wanted(CONTROLPLANE, {"max_forks": 5})).options == ("max_forks",)
+
+
+def test_limits_of_the_controlplane_can_be_set(objects: ObjectStore) -> None:
+    given = {
+        "max_forks": 5,
+        "max_concurrent_jobs": 2,
+        "description": "here",
+        "namespace": "",
+        "credential": None,
+    }
+    change = objects.save("container_group", Wanted(CONTROLPLANE, given))
+    assert change.options == ("description", "max_concurrent_jobs", "max_forks")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        pytest.param("namespace", "jobs", id="text"),
+        pytest.param("verify_ssl", False, id="false"),
+        pytest.param("pod_spec_override", {"spec": {}}, id="mapping"),
+        pytest.param("pod_pending_timeout", 60, id="number"),
+        pytest.param("credential", "c", id="object"),
+    ],
+)
+def test_nothing_else_of_the_controlplane_can_be(objects: ObjectStore, option: str, value: Any) -> None:
+    make(objects, "credential", "c", credential_type="kubernetes_bearer_token")
+    number = str(objects.list("container_group", name=CONTROLPLANE)[0]["id"])
+    for name in (CONTROLPLANE, number):
+        message = refused(objects.save, "container_group", Wanted(name, {"max_forks": 5, option: value}))
+        assert message.startswith(f"{option}: the container group controlplane runs jobs on the controller")
+        assert message.endswith("only description, max_concurrent_jobs, max_forks can be set of it.")
 
 
 # -- lists of objects --

@@ -42,6 +42,8 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cont
 )
 from sqlalchemy import insert, select, update
 
+RUN = ("job_template", "project", "inventory_source", "workflow")
+"""What a node can run: it has one of them."""
 ORIGINS = sorted(name for name in KINDS if f"{name}_id" in jobs.c)
 
 
@@ -104,7 +106,8 @@ def test_list(objects: ObjectStore, kind: str, option: str, listed: Listed) -> N
 def test_node_of_a_workflow(objects: ObjectStore, options: StoreOptions, option: str, target: str) -> None:
     number = make(objects, target, "target").id
     workflow = make(objects, "workflow_job_template", "w").id
-    add_node(options, workflow, "n", **{f"{option}_id": number})
+    runs = {} if option in RUN else {"job_template_id": make(objects, "job_template", "runs").id}
+    add_node(options, workflow, "n", **runs, **{f"{option}_id": number})
     assert users(objects, target, "target") == "node 'n' of workflow job template 'w'"
     objects.delete("workflow_job_template", Wanted("w"))
     assert objects.delete(target, Wanted("target")).changed
@@ -114,7 +117,8 @@ def test_node_of_a_workflow(objects: ObjectStore, options: StoreOptions, option:
 def test_list_of_a_node(objects: ObjectStore, options: StoreOptions, option: str) -> None:
     listed = NODE_LISTS[option]
     number = make(objects, listed.kind, "target").id
-    node = add_node(options, make(objects, "workflow_job_template", "w").id, "n")
+    runs = make(objects, "job_template", "runs").id
+    node = add_node(options, make(objects, "workflow_job_template", "w").id, "n", job_template_id=runs)
     done(options, insert(listed.table).values(owner_id=node, position=0, target_id=number))
     assert users(objects, listed.kind, "target") == "node 'n' of workflow job template 'w'"
     objects.delete("workflow_job_template", Wanted("w"))

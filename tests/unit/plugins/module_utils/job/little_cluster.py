@@ -38,6 +38,7 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.
 )
 
 PODS = "/api/v1/namespaces/jobs/pods"
+SECRETS = "/api/v1/namespaces/jobs/secrets"
 NODE = "node1"
 ENDED = b"\x1eJP1 ended "
 GONE = status(404, "pods not found", "NotFound")
@@ -51,13 +52,14 @@ def end(pod: SupervisedPod) -> None:
 
 
 class LittleCluster:
-    """Makes, shows and deletes one pod.
+    """Makes, shows and deletes one pod, and its image pull secret.
 
     Attributes:
         server: the API server; what a test changes there wins.
         connection: to it.
         pod: its supervisor.
         manifest: of the pod, once it is made.
+        secret: its image pull secret, while there is one.
         deleted: the grace of each deletion that was asked for.
         undeletable: deletions fail so many times before one does not.
         flowing: what the supervisor prints goes to whoever is attached; else it waits.
@@ -68,6 +70,7 @@ class LittleCluster:
         self.server = server
         self.connection = connection
         self.manifest: dict[str, Any] | None = None
+        self.secret: dict[str, Any] | None = None
         self.deleted: list[int | None] = []
         self.undeletable = 0
         self.flowing = asyncio.Event()
@@ -83,6 +86,8 @@ class LittleCluster:
         server.on("GET", self._path, self._get)
         server.on("DELETE", self._path, self._delete)
         server.on("GET", f"{self._path}/attach", self._attach)
+        server.on("POST", SECRETS, self._create_secret)
+        server.on("DELETE", f"{SECRETS}/{name}-pull", self._delete_secret)
         server.on("GET", "/api/v1/namespaces/jobs/events", document({"kind": "EventList", "items": []}))
 
     def requests(self, method: str) -> int:
@@ -91,6 +96,10 @@ class LittleCluster:
     @property
     def exists(self) -> bool:
         return self.manifest is not None and not self._gone.is_set()
+
+    @property
+    def has_secret(self) -> bool:
+        return self.secret is not None
 
     async def copy(self) -> None:
         """Copies what the supervisor prints to whoever is attached."""
@@ -139,6 +148,17 @@ class LittleCluster:
         self._gone.set()
         end(self.pod)
         return web.json_response(self._document())
+
+    async def _create_secret(self, request: web.Request) -> web.StreamResponse:
+        self.secret = await request.json()
+        return web.json_response({"metadata": {"uid": "s1"}}, status=201)
+
+    async def _delete_secret(self, request: web.Request) -> web.StreamResponse:
+        if self.secret is None:
+            return await GONE(request)
+        assert (await request.json()).get("preconditions") in (None, {"uid": "s1"})
+        self.secret = None
+        return web.json_response({"kind": "Status", "status": "Success"})
 
     async def _attach(self, request: web.Request) -> web.StreamResponse:
         websocket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",), max_msg_size=0, timeout=0.1)

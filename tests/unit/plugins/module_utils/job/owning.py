@@ -26,7 +26,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.payload imp
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
 from ansible_collections.jobpods.controller.plugins.module_utils.job.run import in_pod
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import RunRequest
-from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
+    ExecutionEnvironment,
+    PodIdentity,
+)
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.launching import launched
@@ -100,6 +104,14 @@ class Scene:
         launch = self.request.launch
         group = replace(launch.group, cluster_outage_timeout=seconds)
         self.request = replace(self.request, launch=replace(launch, group=group))
+
+    def log_in(self) -> str:
+        """Gives the image's registry a login; returns its password."""
+        launch = self.request.launch
+        environment = ExecutionEnvironment("quay.io/a", registry=Registry("quay.io", "me", "s3cret-login"))
+        group = replace(launch.group, execution_environment=environment)
+        self.request = replace(self.request, launch=replace(launch, group=group))
+        return "s3cret-login"
 
     def owner(self, connection: Connection, **environ: str) -> JobOwner:
         async def prepare() -> Start:

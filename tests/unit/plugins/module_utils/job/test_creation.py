@@ -21,6 +21,9 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 from ansible_collections.jobpods.controller.plugins.module_utils.job import creation
 from ansible_collections.jobpods.controller.plugins.module_utils.job.creation import Creation
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
+from ansible_collections.jobpods.controller.plugins.module_utils.job.pull_secret import PullSecret
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import (
     SENT,
     ApiServer,
@@ -37,6 +40,7 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.owning import Told
 
 PODS = "/api/v1/namespaces/jobs/pods"
+SECRETS = "/api/v1/namespaces/jobs/secrets"
 MANIFEST = {"kind": "Pod", "metadata": {"name": "job-1", "namespace": "jobs"}}
 POD = {"kind": "Pod", "metadata": {"name": "job-1", "namespace": "jobs", "uid": "u1"}}
 MADE = document(POD, 201)
@@ -76,6 +80,19 @@ class Scene:
         self.told = Told()
         self.stop: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
         self.creation = Creation(client, patience, self.notes, self.told)
+        self._client, self._patience = client, patience
+
+    def add_secret(self, *replies: Reply) -> PullSecret:
+        """Has the pod need an image pull secret, whose creates are answered so."""
+        identity, registry = PodIdentity(1, "u", 1, "here"), Registry("quay.io", "me", "s3cret")
+        secret = PullSecret(self._client, identity, "jobs", registry, self.told)
+        self.creation = Creation(self._client, self._patience, self.notes, self.told, secret)
+        self.server.on("POST", SECRETS, *replies)
+        return secret
+
+    def made(self) -> list[str]:
+        """What was asked to be made, in order."""
+        return [seen.path.rpartition("/")[2] for seen in self.server.seen if seen.method == "POST"]
 
     def answers(self, *replies: Reply) -> None:
         self.server.on("POST", PODS, *replies)
@@ -306,3 +323,84 @@ async def test_stop_does_not_wait_for_ever_for_an_answer(
         with pytest.raises(Failure, match="Nobody wants it"):
             await task
         assert at.known == (True, None)
+
+
+# --- image pull secrets -----
+
+SECRET_MADE = document({"kind": "Secret", "metadata": {"uid": "s1"}}, 201)
+NO_ROOM = status(403, 'secrets "a" is forbidden: exceeded quota: small', "Forbidden", {"name": "a"})
+NO_SECRETS = status(403, 'User "bob" cannot create resource "secrets" in the namespace "jobs"', "Forbidden")
+
+
+async def test_secret_is_there_before_the_pod(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        secret = at.add_secret(SECRET_MADE)
+        at.answers(FULL, MADE)
+        assert await at.create() == POD
+        assert at.made() == ["secrets", "pods", "pods"]
+        assert (secret.may_exist, at.known) == (True, (True, "u1"))
+
+
+async def test_refused_secret_leaves_nothing(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        secret = at.add_secret(NO_SECRETS)
+        at.answers(MADE)
+        with pytest.raises(Failure, match="may not create secrets"):
+            await at.create()
+        assert (at.made(), secret.may_exist, at.known) == (["secrets"], False, (False, None))
+
+
+async def test_refused_pod_leaves_a_secret_to_remove(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        secret = at.add_secret(SECRET_MADE)
+        at.answers(FORBIDDEN)
+        with pytest.raises(Failure, match="may not create pods"):
+            await at.create()
+        assert (secret.may_exist, at.known) == (True, (False, None))
+
+
+async def test_quota_for_secrets_is_waited_for(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        at.add_secret(NO_ROOM, NO_ROOM, SECRET_MADE)
+        at.answers(MADE)
+        assert await at.create() == POD
+        assert at.made() == ["secrets", "secrets", "secrets", "pods"]
+        (warning,) = at.told.warnings
+        assert warning.startswith("waiting for quota: The namespace's quota leaves no room for the secret")
+
+
+async def test_quota_for_secrets_is_not_waited_for_for_ever(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority, patience=0.1) as at:
+        secret = at.add_secret(NO_ROOM)
+        with pytest.raises(Failure, match=r"It lasted longer than pod_pending_timeout \(0 s\)") as caught:
+            await at.create()
+        assert (caught.value.reason, secret.may_exist) == ("QuotaExceeded", False)
+
+
+async def test_stop_while_the_secret_is_made(server: ApiServer, authority: Authority) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await answer.wait()
+        return await SECRET_MADE(request)
+
+    async with scene(server, authority) as at:
+        secret = at.add_secret(slow)
+        task = asyncio.create_task(at.create())
+        await asyncio.wait_for(asked.wait(), 30)
+        at.cancel()
+        answer.set()
+        with pytest.raises(Failure, match="Nobody wants it"):
+            await task
+        assert (at.made(), secret.may_exist, at.known) == (["secrets"], True, (False, None))
+
+
+async def test_server_that_is_not_there_for_the_secret(server: ApiServer, authority: Authority) -> None:
+    connection = Connection(host="https://127.0.0.1:1", source="the test", token=SENT, ca_text=authority.pem)
+    async with ClusterClient(connection, environ={}) as client:
+        at = Scene(server, client, 3600)
+        secret = at.add_secret(SECRET_MADE)
+        with pytest.raises(Unreachable):
+            await at.create()
+        assert (secret.may_exist, at.known) == (False, (False, None))

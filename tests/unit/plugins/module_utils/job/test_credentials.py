@@ -18,7 +18,9 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials
     MachineCredential,
     VaultCredential,
     read_credentials,
+    read_registry,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -297,3 +299,35 @@ def test_representation_has_no_secret() -> None:
     assert "prod" in repr(found)
     assert SECRET not in repr(found)
     assert "PRIVATE KEY" not in repr(found)
+
+
+# --- registries -----
+
+
+def test_registry_is_read() -> None:
+    given = {"host": "https://quay.io/", "username": "me", "password": SECRET, "verify_ssl": "true"}
+    assert read_registry(given, "credential") == Registry("quay.io", "me", SECRET)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        pytest.param({"username": "me", "password": SECRET}, "credential.host is missing", id="no host"),
+        pytest.param({"host": "quay.io", "password": SECRET}, "credential has no username", id="no user"),
+        pytest.param({"host": "quay.io", "username": "me"}, "credential has no password", id="no password"),
+        pytest.param(
+            {"host": "quay.io", "username": "me", "token": SECRET}, "credential has 'token'", id="unknown"
+        ),
+        pytest.param(
+            {"host": f"me:{SECRET}@quay.io", "username": "me", "password": SECRET},
+            "credential: host is no registry's",
+            id="no registry",
+        ),
+    ],
+)
+def test_registry_that_can_t_be_used_is_told(inputs: dict[str, Any], words: str) -> None:
+    with pytest.raises(Failure) as caught:
+        read_registry(inputs, "credential")
+    assert caught.value.reason == "InvalidConfiguration"
+    assert caught.value.message.startswith(words)
+    assert SECRET not in caught.value.message

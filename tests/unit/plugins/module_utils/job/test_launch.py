@@ -28,6 +28,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.launch impo
     Launch,
     read_inventory,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
     DEFAULT_IMAGE,
     ExecutionEnvironment,
@@ -107,6 +108,15 @@ def test_image_of_the_job_wins_over_the_group_s(folder: Path) -> None:
     assert ours.group.execution_environment == ExecutionEnvironment("ours", None)
     assert ours.group.image == "ours"
     assert launched(folder).group.image == DEFAULT_IMAGE
+
+
+def test_login_of_the_image_s_registry_is_kept_and_not_shown(folder: Path) -> None:
+    inputs = {"host": "quay.io", "username": "me", "password": "s3cret"}
+    launch = launched(folder, execution_environment={"image": "quay.io/a", "credential": inputs})
+    environment = launch.group.execution_environment
+    assert environment == ExecutionEnvironment("quay.io/a", None, Registry("quay.io", "me", "s3cret"))
+    assert Launch.from_stored(json.loads(json.dumps(launch.to_stored()))) == launch
+    assert "s3cret" not in repr(launch)
 
 
 @pytest.mark.parametrize(

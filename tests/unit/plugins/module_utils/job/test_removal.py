@@ -18,11 +18,12 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connect
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.retry import RetryPolicy
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job import removal
-from ansible_collections.jobpods.controller.plugins.module_utils.job.removal import remove_pod
+from ansible_collections.jobpods.controller.plugins.module_utils.job.removal import remove_pod, remove_secret
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import (
     SENT,
     ApiServer,
     Reply,
+    document,
     status,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import (
@@ -219,3 +220,54 @@ async def test_limit_of_all(pod: Pod) -> None:
     pod.server.on("DELETE", POD, AWAY)
     assert not await pod.remove(0, limit=0.2)
     assert pod.exists
+
+
+# --- secrets -----
+
+BESIDE = "/api/v1/namespaces/jobs/secrets/job-1-pull"
+TAKEN = document({"kind": "Status", "status": "Success"})
+
+
+async def remove(pod: Pod, *replies: Reply, uid: str | None = "u1", limit: float = LONG) -> bool:
+    """Removes a secret whose deletions are answered so."""
+    pod.server.on("DELETE", BESIDE, *replies)
+    async with deadline(30):
+        return await remove_secret(
+            pod._client, "jobs", "job-1-pull", uid, limit=limit, trouble=pod.told.append
+        )
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        pytest.param((TAKEN,), id="there"),
+        pytest.param((GONE,), id="gone already"),
+    ],
+)
+async def test_secret_is_asked_for_once(pod: Pod, replies: tuple[Reply, ...]) -> None:
+    assert await remove(pod, *replies)
+    assert (pod.asked("DELETE"), pod.asked("GET"), pod.told) == (1, 0, [])
+
+
+async def test_secret_is_deleted_as_soon_as_the_server_is_back(pod: Pod) -> None:
+    assert await remove(pod, AWAY, AWAY, FORBIDDEN, TAKEN)
+    assert pod.asked("DELETE") == 4
+    (told,) = pod.told
+    assert told.startswith("secret job-1-pull can't be deleted yet: ")
+
+
+async def test_secret_whose_create_got_no_answer_may_appear_later(pod: Pod) -> None:
+    assert await remove(pod, GONE, GONE, TAKEN, uid=None)
+    assert pod.asked("DELETE") == 3
+
+
+async def test_secret_whose_create_got_no_answer_may_never_appear(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "APPEARANCE_LIMIT", 0.2)
+    assert await remove(pod, GONE, uid=None)
+    assert pod.asked("DELETE") > 2
+
+
+async def test_limit_of_a_secret_s_deletion(pod: Pod) -> None:
+    assert not await remove(pod, AWAY, limit=0.2)

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import threading
 from typing import Any
 
 import pytest
 from aiohttp import web
-from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation, pod_watch
+from ansible_collections.jobpods.controller.plugins.module_utils.job import (
+    conversation,
+    pod_watch,
+    removal,
+    run,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload, Unwanted
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_watch import PodWatch
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import (
@@ -24,6 +30,7 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.clus
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.little_cluster import (
     PODS,
+    SECRETS,
     LittleCluster,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.owning import (
@@ -343,6 +350,127 @@ async def test_cancel_of_a_run_that_is_over(
             at.flowing.set()
             await task
         assert scene.record.status == ends_as
+
+
+# --- the image pull secret -----
+
+
+async def test_secret_is_there_as_long_as_the_pod(scene: Scene, authority: Authority) -> None:
+    password = scene.log_in()
+    async with cluster(scene, authority, gated(scene)) as at:
+        task = asyncio.create_task(scene.own(at.connection))
+        await asyncio.wait_for(scene.told.heard.wait(), DEADLINE)
+        assert at.secret is not None
+        assert at.manifest is not None
+        assert at.manifest["spec"]["imagePullSecrets"] == [{"name": at.secret["metadata"]["name"]}]
+        assert password not in json.dumps(at.manifest)
+        passes(scene)
+        record = await task
+        assert (record.status, record.pod_deleted) == ("successful", True)
+        assert (at.exists, at.has_secret) == (False, False)
+        assert [seen.path.rpartition("/")[2] for seen in at.server.seen if seen.method == "POST"] == [
+            "secrets",
+            "pods",
+        ]
+        assert scene.told.warnings == []
+        assert password not in json.dumps(scene.told.steps) + repr(record)
+
+
+async def test_secret_of_a_cancelled_job_is_removed(scene: Scene, authority: Authority) -> None:
+    scene.log_in()
+    async with cluster(scene, authority, ENDLESS) as at:
+        await canceled(scene, at, scene.told.heard)
+        assert (scene.record.status, at.exists, at.has_secret) == ("canceled", False, False)
+
+
+async def test_cancel_while_the_secret_is_made(scene: Scene, authority: Authority) -> None:
+    scene.log_in()
+    asked = asyncio.Event()
+    async with cluster(scene, authority, ENDLESS) as at:
+
+        async def slow(request: web.Request) -> web.StreamResponse:
+            asked.set()
+            await asyncio.sleep(0.5)
+            return await at._create_secret(request)
+
+        at.server.on("POST", SECRETS, slow)
+        await canceled(scene, at, asked)
+        record = scene.record
+        assert (record.status, record.pod_name, record.pod_deleted) == ("canceled", "", True)
+        assert (at.manifest, at.has_secret, at.requests("DELETE")) == (None, False, 1)
+
+
+async def test_secret_of_a_refused_pod_is_removed_before_the_result(
+    scene: Scene, authority: Authority
+) -> None:
+    scene.log_in()
+    async with cluster(scene, authority, ENDLESS) as at:
+        at.server.on("POST", PODS, FORBIDDEN)
+        record = await scene.own(at.connection)
+        assert record.failure is not None and record.failure["reason"] == "Forbidden"
+        assert (record.pod_name, record.pod_deleted, at.has_secret) == ("", True, False)
+        assert at.requests("DELETE") == 1
+
+
+async def test_secret_that_can_t_be_removed_now_is_removed_behind_the_result(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "QUICK_REMOVAL", 0.2)
+    scene.log_in()
+    async with cluster(scene, authority, ENDLESS) as at:
+        name = f"{scene.pod_name}-pull"
+        away = status(503, "the server is away", "ServiceUnavailable")
+        at.server.on("POST", PODS, FORBIDDEN)
+        at.server.on("DELETE", f"{SECRETS}/{name}", away)
+        task = asyncio.create_task(scene.own(at.connection))
+        await asyncio.wait_for(scene.finished.wait(), DEADLINE)
+        assert (scene.record.status, scene.record.pod_deleted) == ("error", False)
+        had = at.has_secret
+        at.server.on("DELETE", f"{SECRETS}/{name}", at._delete_secret)
+        record = await task
+        assert (had, record.pod_deleted, at.has_secret) == (True, True, False)
+
+
+async def test_secret_that_may_not_be_deleted_does_not_keep_the_pod(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "REFUSAL_LIMIT", 0.1)
+    scene.log_in()
+    async with cluster(scene, authority, GOOD) as at:
+        name = f"{scene.pod_name}-pull"
+        at.server.on("DELETE", f"{SECRETS}/{name}", FORBIDDEN)
+        record = await scene.own(at.connection)
+        assert (record.status, record.pod_deleted, at.exists) == ("successful", True, False)
+        assert scene.told.warnings[-1].startswith(f"secret {name} could not be deleted, remove it by hand: ")
+
+
+async def test_job_that_is_left_keeps_its_secret(scene: Scene, authority: Authority) -> None:
+    scene.log_in()
+    async with cluster(scene, authority, ENDLESS) as at:
+        owning = scene.owner(at.connection)
+        task = asyncio.create_task(owning.own(scene.finished))
+        async with deadline(DEADLINE):
+            await scene.told.heard.wait()
+            owning.leave()
+            await task
+        assert (at.exists, at.has_secret, at.requests("DELETE")) == (True, True, 0)
+
+
+async def test_login_that_nodes_won_t_use_is_told(scene: Scene, authority: Authority) -> None:
+    scene.log_in()
+    launch = scene.request.launch
+    environment = launch.group.execution_environment
+    assert environment is not None
+    other = dataclasses.replace(
+        launch.group, execution_environment=dataclasses.replace(environment, image="ghcr.io/a")
+    )
+    scene.request = dataclasses.replace(scene.request, launch=dataclasses.replace(launch, group=other))
+    async with cluster(scene, authority, GOOD) as at:
+        await scene.own(at.connection)
+        (warning,) = scene.told.warnings
+        assert warning == (
+            "the execution environment's credential is for quay.io, so that nodes pull ghcr.io/a without it"
+        )
 
 
 # --- the payload -----

@@ -18,6 +18,7 @@ import pytest
 import yaml
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.pod import supervisor
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
     DEFAULT_IMAGE,
     ExecutionEnvironment,
@@ -223,6 +224,23 @@ def test_pull_policy_is_the_environment_s(pull: str, policy: str) -> None:
     )
     assert worker(manifest(override, environment=ExecutionEnvironment("a")))["imagePullPolicy"] == "Weekly"
     assert "imagePullPolicy" not in worker(manifest(environment=ExecutionEnvironment("a")))
+
+
+@pytest.mark.parametrize(
+    ("override", "others"),
+    [
+        pytest.param(None, [], id="alone"),
+        pytest.param({"spec": {"imagePullSecrets": [{"name": "a"}]}}, [{"name": "a"}], id="beside others"),
+        pytest.param({"spec": {"imagePullSecrets": None}}, [], id="null"),
+    ],
+)
+def test_pull_secret_stands_before_the_override_s(override: object, others: list[dict[str, str]]) -> None:
+    private = ExecutionEnvironment("a", registry=Registry("quay.io", "me", "s3cret"))
+    pod = manifest(override, environment=private)
+    assert pod["spec"]["imagePullSecrets"] == [{"name": f"{IDENTITY.pod_name}-pull"}, *others]
+    assert "s3cret" not in json.dumps(pod) + repr(private)
+    without = manifest(override, environment=ExecutionEnvironment("a"))
+    assert without["spec"].get("imagePullSecrets", []) == others
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
 from ansible_collections.jobpods.controller.plugins.module_utils.job import owner
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import registry, updates
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_checks import (
-    checker,
+    check_values,
     read_given,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
@@ -95,7 +96,7 @@ class Stock:
     def add(self, kind: str, name: str, **given: Any) -> int:
         """Makes or changes an object, with all checks but that of the cluster."""
         wanted = Wanted(name, read_given(kind, given, self.folder))
-        made = self.objects.save(kind, wanted, check=checker(kind, self.folder))
+        made = self.objects.save(kind, wanted, check=partial(check_values, kind))
         assert made.id is not None
         return made.id
 

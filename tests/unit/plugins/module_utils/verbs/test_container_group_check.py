@@ -1,46 +1,28 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A container group's options are checked before it is stored, and tried on its cluster."""
+"""A container group's options are checked before it is stored."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import yaml
-from aiohttp import web
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import ExecutionEnvironment
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.container_group_check import (
-    Trial,
+    absolute,
     check_values,
-    dry_run,
     line_of,
     read_override,
     unknown_fields,
 )
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import (
-    SENT,
-    ApiServer,
-    document,
-    status,
-    text,
-)
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import (
-    Authority,
-    server_context,
-)
 
 EMPTY = {**KINDS["container_group"].settings, "credential": None, "execution_environment": None}
 HOST = {"host": "https://kubernetes.test:6443", "api_key": "t"}
-PODS = "/api/v1/namespaces/jobs/pods"
 
 
 def checked(**options: Any) -> dict[str, Any]:
@@ -132,23 +114,11 @@ def test_a_token_is_not_shown() -> None:
         pytest.param("a:/b:~/c", "/play/a:/b:~/c", id="several"),
         pytest.param({"a": 1}, {"a": 1}, id="mapping"),
         pytest.param("", "", id="none"),
-    ],
-)
-def test_paths_are_kept_for_other_playbooks(given: Any, kept: Any) -> None:
-    values = check_values({**EMPTY, "kubeconfig": given}, folder=Path("/play"))
-    assert values["kubeconfig"] == kept
-
-
-@pytest.mark.parametrize(
-    ("given", "kept"),
-    [
-        pytest.param("ca.crt", "/play/ca.crt", id="path"),
         pytest.param("-----BEGIN CERTIFICATE-----\nabc\n", "-----BEGIN CERTIFICATE-----\nabc\n", id="text"),
     ],
 )
-def test_certificates_are_kept_for_other_playbooks(given: str, kept: str) -> None:
-    values = check_values({**EMPTY, **HOST, "ssl_ca_cert": given}, folder=Path("/play"))
-    assert values["ssl_ca_cert"] == kept
+def test_paths_are_kept_for_other_playbooks(given: Any, kept: Any) -> None:
+    assert absolute(given, Path("/play")) == kept
 
 
 # -- the override --
@@ -248,170 +218,3 @@ def test_unknown_fields_are_no_fault_but_can_be_told() -> None:
         "spec.contianers (line 2) is not a field that is known here; do you mean containers?",
         "spec.newField (line 3) is not a field that is known here",
     ]
-
-
-# -- on its cluster --
-
-
-@pytest_asyncio.fixture
-async def server(tmp_path: Path, authority: Authority) -> AsyncIterator[ApiServer]:
-    context = server_context(tmp_path / "server", *authority.issue("127.0.0.1"))
-    async with ApiServer(context) as running:
-        running.on("POST", PODS, document({"kind": "Pod"}, 201))
-        yield running
-
-
-@pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
-
-
-@pytest.fixture
-def trial(server: ApiServer, authority: Authority, tmp_path: Path) -> Trial:
-    values = checked(namespace="jobs", pod_spec_override=OVERRIDE)
-    inputs = {"host": server.url, "bearer_token": SENT, "ssl_ca_cert": authority.pem}
-    return Trial(values, inputs, None, None, {}, tmp_path)
-
-
-def with_override(trial: Trial, given: object) -> Trial:
-    values = {**trial.values, "pod_spec_override": read_override(given)}
-    return Trial(values, trial.credential_inputs, None, given, trial.environ, trial.home)
-
-
-async def test_the_pod_is_tried_and_not_made(server: ApiServer, trial: Trial) -> None:
-    assert await dry_run(trial) is None
-    (seen,) = server.seen
-    assert seen.query == {"dryRun": "All", "fieldValidation": "Strict"}
-    assert seen.authorization == f"Bearer {SENT}"
-    assert seen.body["metadata"]["namespace"] == "jobs"
-    assert seen.body["spec"]["nodeSelector"] == {"disk": "ssd"}
-    assert seen.body["spec"]["containers"][0]["image"] == "a"
-
-
-async def test_the_groups_image_is_tried(server: ApiServer, trial: Trial) -> None:
-    environment = ExecutionEnvironment("quay.io/own:1", "always")
-    await dry_run(Trial(trial.values, trial.credential_inputs, environment, None, {}, trial.home))
-    container = server.seen[0].body["spec"]["containers"][0]
-    assert (container["image"], container["imagePullPolicy"]) == ("quay.io/own:1", "Always")
-
-
-INVALID = status(
-    422,
-    'Pod "x" is invalid: spec.containers[0].image: Invalid value: " a": must not have leading whitespace',
-    "Invalid",
-    {"causes": [{"field": "spec.containers[0].image", "message": "must not have leading whitespace"}]},
-)
-UNKNOWN = status(
-    400,
-    'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "spec.contianers"',
-    "BadRequest",
-)
-
-
-async def test_an_invalid_field_is_refused_with_its_line(server: ApiServer, trial: Trial) -> None:
-    server.on("POST", PODS, INVALID)
-    given = "spec:\n  containers:\n    - name: worker\n      image: ' a'\n"
-    with pytest.raises(Failure) as caught:
-        await dry_run(with_override(trial, given))
-    assert (caught.value.reason, caught.value.http_status) == ("InvalidPodSpec", 422)
-    assert caught.value.message.startswith("pod_spec_override: ")
-    assert "must not have leading whitespace" in caught.value.message
-    assert caught.value.message.endswith(" (spec.containers[0].image: line 4).")
-
-
-async def test_an_unknown_field_is_refused_with_what_is_meant(server: ApiServer, trial: Trial) -> None:
-    server.on("POST", PODS, UNKNOWN)
-    with pytest.raises(Failure) as caught:
-        await dry_run(with_override(trial, {"spec": {"contianers": []}}))
-    assert caught.value.reason == "InvalidPodSpec"
-    assert caught.value.message.endswith(" (spec.contianers: containers is likely meant).")
-
-
-@pytest.mark.parametrize(
-    ("reply", "words"),
-    [
-        pytest.param(status(401, "Unauthorized", "Unauthorized"), "401", id="401"),
-        pytest.param(
-            status(403, 'pods is forbidden: User "u" cannot create resource "pods"', "Forbidden"),
-            "may not create pods",
-            id="403",
-        ),
-        pytest.param(
-            status(404, 'namespaces "jobs" not found', "NotFound", {"name": "jobs", "kind": "namespaces"}),
-            "does not exist",
-            id="no namespace",
-        ),
-        pytest.param(
-            status(403, 'pods "x" is forbidden: exceeded quota: small', "Forbidden", {"name": "x"}),
-            "quota",
-            id="quota",
-        ),
-        pytest.param(
-            status(400, 'admission webhook "w.test" denied the request: no', "BadRequest"),
-            "denied the request: no",
-            id="webhook",
-        ),
-        pytest.param(
-            status(400, 'admission webhook "w.test" does not support dry run', "BadRequest"),
-            "does not support dry run",
-            id="webhook without dry run",
-        ),
-        pytest.param(
-            status(
-                403,
-                'pods "x" is forbidden: error looking up service account: serviceaccount "a" not found',
-                "Forbidden",
-                {"name": "x"},
-            ),
-            'service account "a" does not exist',
-            id="no service account yet",
-        ),
-        pytest.param(status(503, "away", "ServiceUnavailable"), "503", id="503"),
-        pytest.param(status(409, "already exists", "AlreadyExists"), "same name", id="409"),
-        pytest.param(text("<html>", 404), "not a Kubernetes API server", id="another server"),
-    ],
-)
-async def test_what_stands_in_the_way_is_a_warning(
-    server: ApiServer, trial: Trial, reply: Any, words: str
-) -> None:
-    server.on("POST", PODS, reply)
-    warning = await dry_run(trial)
-    assert warning is not None
-    assert warning.startswith("saved, but not tried on the cluster: ")
-    assert words in warning
-    assert "Unknown fields" not in warning
-
-
-async def test_a_warning_tells_of_unknown_fields(server: ApiServer, trial: Trial) -> None:
-    server.on("POST", PODS, status(401, "Unauthorized", "Unauthorized"))
-    warning = await dry_run(with_override(trial, "spec:\n  contianers: []\n"))
-    assert warning is not None
-    assert "Unknown fields in pod_spec_override: spec.contianers (line 2)" in warning
-
-
-async def test_nothing_listens(server: ApiServer, trial: Trial) -> None:
-    await server.__aexit__(None, None, None)
-    warning = await dry_run(trial)
-    assert warning is not None
-    assert "connection refused" in warning
-
-
-async def test_a_connection_that_cannot_be_read(trial: Trial) -> None:
-    values = {**trial.values, "kubeconfig": "/does/not/exist"}
-    warning = await dry_run(Trial(values, None, None, None, {}, trial.home))
-    assert warning is not None
-    assert "/does/not/exist" in warning
-
-
-async def test_a_server_that_says_nothing_is_not_waited_for(server: ApiServer, trial: Trial) -> None:
-    over = asyncio.Event()
-
-    async def wait(_request: web.Request) -> web.StreamResponse:
-        await over.wait()
-        return web.Response()
-
-    server.on("POST", PODS, wait)
-    warning = await dry_run(trial, seconds=0.3)
-    over.set()
-    assert warning is not None
-    assert "0.3 s" in warning
