@@ -110,6 +110,8 @@ async def launch(
     hosts = None
     if wanted > 1 or await preparation.counts_hosts():
         hosts = len(await preparation.hosts())
+        if part.number:
+            hosts = len(range(part.number - 1, hosts, part.count))
     name = str(options.get("name") or options["playbook"]) if place is None else place.launch.name
     order = Order(
         "ad_hoc_command" if options.get("module_name") else "job",
