@@ -158,7 +158,9 @@ async def test_launcher_is_told_the_end_also_where_the_last_output_is_never_stor
         messages = await reading
     printed = shown(messages)
     assert 1 < len(printed) < EVENTS
-    assert [text.split()[0] for text in printed[1:]] == [str(number) for number in range(2, len(printed) + 1)]
+    # What the launcher was too slow for, and the store never got, is missing; the rest is in order, and once.
+    numbers = [int(text.split()[0]) for text in printed[1:]]
+    assert numbers == sorted(set(numbers))
     (warning,) = [text for text in texts(messages, "warning") if "output" in text]
     assert warning == "some of the playbook's output is not shown here: It could not be stored."
     if happens is out_of_room:
