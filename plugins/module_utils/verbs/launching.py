@@ -110,6 +110,8 @@ async def launch(
     hosts = None
     if wanted > 1 or await preparation.counts_hosts():
         hosts = len(await preparation.hosts())
+        if part.number:
+            hosts = len(range(part.number - 1, hosts, part.count))
     name = str(options.get("name") or options["playbook"]) if place is None else place.launch.name
     order = Order(
         "ad_hoc_command" if options.get("module_name") else "job",
@@ -121,6 +123,8 @@ async def launch(
         bool(options["wait"]),
     )
     count = slice_count(wanted, hosts or 0, prompted=not definition.job_template) if wanted > 1 else 1
+    share = hosts if hosts is None or count < 2 else -(-hosts // count)
+    await preparation.check_size(impact(share, int(options["forks"])))
     if count > 1:
         return await _launch_slices(jobs, preparation, order, count, hosts or 0, child=child)
     return await jobs.start(order, partial(preparation.prepare, part=part), child=child)

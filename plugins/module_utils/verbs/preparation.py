@@ -5,17 +5,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.capacity import (
+    Group,
+    never_fits,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.slices import (
     pare_inventory,
     slice_hosts,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.ansible_inventory import Reading
 from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import (
+    Inventory,
     inventory_hosts,
     launch_inventory,
     read_inventory,
@@ -51,8 +58,26 @@ class Slice:
 WHOLE = Slice()
 
 
+@dataclass(frozen=True)
+class Brought:
+    """What the updates before a job have brought.
+
+    Attributes:
+        revision: of the project; None where a folder is given.
+        inventory: what all slices are cut from; None for a whole job.
+    """
+
+    revision: ProjectRevision | None
+    inventory: Inventory | None
+
+    @property
+    def folder(self) -> str | None:
+        """With the project's files."""
+        return str(self.revision.folder) if self.revision is not None else None
+
+
 class Preparation:
-    """Prepares the playbook jobs of one definition."""
+    """Prepares the playbook jobs of one definition: all of its slices, or the whole."""
 
     def __init__(self, jobs: OwnedJobs, definition: Definition, caller: Caller) -> None:
         self._jobs = jobs
@@ -62,6 +87,8 @@ class Preparation:
         self._store = jobs.opened.store
         self._resolver = Resolver(definition, self._store.objects, caller)
         self._updates = Updates(jobs)
+        self._bringing = asyncio.Lock()
+        self._brought: Brought | Failure | None = None
 
     async def check(self) -> Place | None:
         """Reads all that can be read now, so that what is wrong is told before there is a job.
@@ -70,10 +97,19 @@ class Preparation:
             Where the job would run; None where that can't be known yet, since updates come first.
         """
         project, folder = self._definition.reference("project"), None
+        branch = self._definition.options["scm_branch"]
         if project is not None:
+            await self._calls(self._store.projects.plan, project, branch)
             folder = await self._updates.manual_folder(project)
             if folder is None:
+                await self._calls(self._resolver.vaults)
                 return None
+        elif branch:
+            raise Failure(
+                "InvalidConfiguration",
+                "scm_branch is given, but project is a folder, which has no branches; leave it out, or name a"
+                " stored project.",
+            )
         groups = self._definition.groups or (None,)
         return await self._calls(self._resolver.place, groups[0], folder)
 
@@ -83,13 +119,11 @@ class Preparation:
         Raises:
             Failure: it can't run.
         """
-        revision = await self._project(job)
-        folder = str(revision.folder) if revision is not None else None
-        inventory_id = self._definition.reference("inventory")
-        if inventory_id is not None:
-            await self._updates.inventory(inventory_id, job)
-        inventory = await self._inventory(folder, part)
+        brought = await self._up_to_date(job, part)
+        inventory = await self._inventory(brought, part)
         placed = await wait_for_place(self._jobs, job)
+        revision = await self._still_there(brought.revision, job)
+        folder = str(revision.folder) if revision is not None else None
         place = await self._calls(self._resolver.place, placed.group_id, folder, inventory)
         await self._calls(
             self._store.keep_launch,
@@ -102,33 +136,69 @@ class Preparation:
         )
         return self._start(job, place, revision)
 
-    async def _project(self, job: OwnedJob) -> ProjectRevision | None:
+    async def _up_to_date(self, job: OwnedJob, part: Slice) -> Brought:
+        """Has project and inventory updated where they have to be: once for all slices of the job."""
+        async with self._bringing:
+            if self._brought is None:
+                try:
+                    self._brought = await self._bring(job, part)
+                except Failure as failure:
+                    self._brought = failure
+        if isinstance(self._brought, Failure):
+            raise self._brought
+        return self._brought
+
+    async def _bring(self, job: OwnedJob, part: Slice) -> Brought:
+        project, inventory = (self._definition.reference(name) for name in ("project", "inventory"))
+        revision = None
+        if project is not None:
+            revision = await self._updates.project(project, self._definition.options["scm_branch"], job)
+        if inventory is not None:
+            await self._updates.inventory(inventory, job)
+        brought = Brought(revision, None)
+        if not part.number:
+            return brought
+        source = await self._source(brought.folder)
+        return Brought(revision, await read_inventory(source, self._reading(brought.folder)))
+
+    async def _still_there(self, revision: ProjectRevision | None, job: OwnedJob) -> ProjectRevision | None:
+        """A revision that may have been removed while the job waited for room."""
         project = self._definition.reference("project")
-        if project is None:
-            return None
-        return await self._updates.project(project, self._definition.options["scm_branch"], job)
+        if project is None or revision is None:
+            return revision
+        branch = self._definition.options["scm_branch"]
+        return await self._updates.revision(project, branch, revision.revision, job)
 
     async def counts_hosts(self) -> bool:
         """Whether the number of hosts decides where the job may run."""
-        return await self._calls(self._limited)
+        return any(group.max_forks for group in await self._calls(self._groups))
 
-    def _limited(self) -> bool:
-        groups = [self._store.objects.by_id("container_group", each) for each in self._definition.groups]
-        return any(group.values["max_forks"] for group in groups)
+    async def check_size(self, size: int) -> None:
+        """Refuses a job, by the size of its largest slice, that would wait for ever.
+
+        Raises:
+            Failure: `InvalidConfiguration`, where it is too large for each of its groups.
+        """
+        failure = never_fits(size, await self._calls(self._groups))
+        if failure is not None:
+            raise failure
+
+    def _groups(self) -> list[Group]:
+        found = [self._store.objects.by_id("container_group", each) for each in self._definition.groups]
+        return [Group(each.id, each.name, max_forks=int(each.values["max_forks"])) for each in found]
 
     async def hosts(self, folder: str | None = None) -> tuple[str, ...]:
         """The hosts of the job's inventory, as it is now."""
         source = await self._source(folder)
         return await inventory_hosts(source, self._reading(folder))
 
-    async def _inventory(self, folder: str | None, part: Slice) -> InventorySource | None:
+    async def _inventory(self, brought: Brought, part: Slice) -> InventorySource | None:
         """A stored inventory as it is now, of a slice its part of it; None where the option says it all."""
-        if not part.number:
+        if brought.inventory is None:
             stored = self._definition.reference("inventory")
-            return await self._source(folder) if stored is not None else None
-        read = await read_inventory(await self._source(folder), self._reading(folder))
-        hosts = slice_hosts(read.hosts, part.number, part.count)
-        return InventorySource("content", content=pare_inventory(read.listing, hosts))
+            return await self._source(brought.folder) if stored is not None else None
+        hosts = slice_hosts(brought.inventory.hosts, part.number, part.count)
+        return InventorySource("content", content=pare_inventory(brought.inventory.listing, hosts))
 
     async def _source(self, folder: str | None) -> InventorySource:
         number = self._definition.reference("inventory")

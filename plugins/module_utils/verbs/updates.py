@@ -80,18 +80,31 @@ class Updates:
             Failure: there is none.
         """
         plan = await self._calls(self._store.projects.plan, project_id, branch)
-        project = await self._calls(self._store.objects.by_id, "project", project_id)
         if not plan.needed:
-            source = await self._source(project, plan.branch)
-            return await find_revision(
-                source, plan.revision, job.feed, output=lambda line: job.feed.step(line, 1)
-            )
+            return await self.revision(project_id, plan.branch, plan.revision, job)
+        project = await self._calls(self._store.objects.by_id, "project", project_id)
         found: list[ProjectRevision] = []
         update = await self.update_project(
             project, plan.branch, own=plan.own, launch_type="sync", found=found.append, child=True
         )
         await self._wait_for(update, job, f"The update of project {project.name!r}")
         return found[0]
+
+    async def revision(self, project_id: int, branch: str, revision: str, job: OwnedJob) -> ProjectRevision:
+        """A revision that an update has brought; it is got again where it was removed meanwhile.
+
+        Args:
+            project_id: the project's.
+            branch: that the revision is of; empty for the project's own.
+            revision: the one; empty for a manual project.
+            job: that needs it.
+
+        Raises:
+            Failure: it can't be got any more.
+        """
+        project = await self._calls(self._store.objects.by_id, "project", project_id)
+        source = await self._source(project, branch or str(project.values["scm_branch"]))
+        return await find_revision(source, revision, job.feed, output=lambda line: job.feed.step(line, 1))
 
     async def manual_folder(self, project_id: int) -> str | None:
         """The folder of a manual project; None where the project's files come from elsewhere."""
@@ -128,10 +141,11 @@ class Updates:
         async def work(output: Callable[[str], None], progress: Progress) -> bool:
             revision = await update_project(source, progress, output=output)
             found(revision)
-            if own and source.scm_type != "manual":
-                await self._calls(self._store.projects.updated, project.id, revision.revision, project.values)
-            changed = revision.revision != project.values.get("scm_revision")
-            return changed
+            if not own or source.scm_type == "manual":
+                return False
+            before = await self._calls(self._store.projects.state, project.id)
+            await self._calls(self._store.projects.updated, project.id, revision.revision, project.values)
+            return revision.revision != before.revision
 
         order = Order(
             "project_update",

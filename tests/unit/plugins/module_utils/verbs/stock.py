@@ -122,8 +122,8 @@ class Stock:
         async with launcher() as (told, pipe):
             reading = asyncio.create_task(asyncio.to_thread(read_messages, pipe, type="end"))
             try:
-                do = registry.verb(verb)
-                answer = await do(self.request(verb, **params), told, stays())
+                async with staying() as stays:
+                    answer = await registry.verb(verb)(self.request(verb, **params), told, stays)
             finally:
                 told.tell({"type": "end"})
                 *messages, _end = await reading
@@ -156,9 +156,16 @@ class Stock:
         return sorted(self.store.list(), key=lambda job: job.id)
 
 
-def stays() -> Launcher:
-    """A launcher that does not go."""
-    return Launcher(asyncio.StreamReader(), None)
+@asynccontextmanager
+async def staying() -> AsyncIterator[Launcher]:
+    """A launcher that does not go before the end."""
+    pipe = asyncio.StreamReader()
+    made = Launcher(pipe, None)
+    try:
+        yield made
+    finally:
+        pipe.feed_eof()
+        await made.gone()
 
 
 async def until(done: Callable[[], bool]) -> None:
