@@ -19,7 +19,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.kind
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import Reader, Values
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.surveys import read_survey
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials import read_registry
 from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import check_inventory_values
 from ansible_collections.jobpods.controller.plugins.module_utils.job.inventory_sources import (
     TYPES_OF_SOURCES,
@@ -100,8 +99,6 @@ def _execution_environment(values: Values, reader: Reader) -> Values:
     if any(char.isspace() for char in image):
         raise _invalid(f"image is {image!r}; give a reference like quay.io/org/image:tag.")
     _check_type(values, "credential", ("container_registry",), reader)
-    if values["credential"] is not None:
-        read_registry(reader("credential", values["credential"]).values["inputs"], "credential")
     return {**values, "image": image}
 
 

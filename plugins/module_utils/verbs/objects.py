@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import (
     Change,
@@ -33,6 +34,9 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog 
 
 Trying = Callable[[Request, OpenStore, Wanted, Check], Awaitable["str | None"]]
 """Tries an object where it will be used, before it is saved; returns why that can't be done."""
+
+SHOWN_OF_JOBS = ("id", "name", "type", "status", "pod_name", "controller_node")
+"""What a container group shows of each job that runs in it."""
 
 
 async def save_object(
@@ -129,11 +133,32 @@ async def object_info(request: Request, feed: LauncherFeed, launcher: Launcher) 
         )
     async with open_store(request) as opened:
         found = await opened.calls(_list, opened.store.objects, kind.name, filters)
+        if kind.name == "container_group":
+            for shown in found:
+                shown.update(await opened.calls(_jobs_in, opened.store, int(shown["id"])))
     return {"changed": False, "failed": False, "objects": found}
 
 
 def _list(objects: ObjectStore, kind: str, filters: dict[str, Any]) -> list[dict[str, Any]]:
     return objects.list(kind, **filters)
+
+
+def _jobs_in(store: JobStore, group_id: int) -> dict[str, Any]:
+    """What a container group shows of the jobs that run in it, as AWX's instance groups do."""
+    running = [
+        record
+        for status in ("waiting", "running")
+        for record in store.list(status=status, container_group_id=group_id)
+    ]
+    return {
+        "jobs_running": len(running),
+        "consumed_forks": sum(record.task_impact for record in running),
+        "jobs": [
+            {name: getattr(record, name) for name in SHOWN_OF_JOBS}
+            for record in sorted(running, key=lambda record: record.id)
+        ],
+        "controller_nodes": sorted({record.controller_node for record in running}),
+    }
 
 
 VERBS: dict[str, Verb] = {

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
 from ansible_collections.jobpods.controller.tests.integration.objects.conftest import (
@@ -87,6 +88,7 @@ class Watched:
         return [job for job in self.jobs() if job.status == status]
 
 
+@pytest.mark.parametrize("controllers", ["postgresql"], indirect=True)  # where several may write at once
 def test_capacity_across_processes(
     controllers: Controller, kubeconfig: Path, namespace: str, core: client.CoreV1Api
 ) -> None:

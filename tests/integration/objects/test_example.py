@@ -41,7 +41,7 @@ def statuses(terminal: str) -> dict[str, set[str]]:
 
 
 def test_the_example(controllers: Controller, kubeconfig: Path, namespace: str) -> None:
-    given = [f"kubeconfig={kubeconfig}", f"namespace={namespace}", f"image={IMAGE}"]
+    given = [f"kubeconfig={kubeconfig}", f"pod_namespace={namespace}", f"image={IMAGE}"]
     command = ["jobpods.controller.example", *(word for each in given for word in ("-e", each))]
     for turn, status in enumerate(("changed", "ok")):
         rc, terminal = controllers.ansible_playbook(*command)
