@@ -119,7 +119,7 @@ options:
       - The image of this command; it wins over the container group's. The name or id of a stored execution
         environment, or a mapping with C(image), the reference of an image with C(python3) and
         C(ansible-runner), C(pull) (V(always), V(missing) or V(never); without it, Kubernetes' default for
-        the image's tag counts), and C(credential), a C(container_registry) credential, as in O(credentials).
+        the image's tag counts), and C(credential), a C(container_registry) credential, as in O(credential).
     type: raw
   wait:
     description: Waits for the job's end. With V(false) the module returns when the job is stored.

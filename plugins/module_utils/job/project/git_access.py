@@ -258,7 +258,8 @@ async def _add_key(login: Login, environ: Mapping[str, str], commands: Commands,
     askpass = home / "askpass"
     askpass.write_text(ASKPASS, encoding="ascii")
     askpass.chmod(0o700)
-    with in_memory(login.ssh_key_data) as (key, _path), in_memory(f"{login.ssh_key_unlock}\n") as (_, phrase):
+    unlock = f"{login.ssh_key_unlock}\n"
+    with in_memory(login.ssh_key_data) as (key, _path), in_memory(unlock) as (_descriptor, phrase):
         added = await commands.run(
             # The lifetime is a net: the agent ends with the update.
             ("ssh-add", "-q", "-t", str(int(commands.limit.left) + 60), "-"),

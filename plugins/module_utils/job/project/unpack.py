@@ -141,7 +141,8 @@ class _Unpacker:
         self._links.pop(path, None)  # as tar does, a later entry replaces an earlier one
         path.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        assert entry.open is not None  # noqa: S101 - a file has a content
+        if entry.open is None:
+            raise _refused(f"Its entry {entry.name!r} is a file without content.")
         with entry.open() as content, os.fdopen(os.open(path, flags, 0o600), "wb") as file:
             while piece := content.read(PIECE):
                 self._go_on()

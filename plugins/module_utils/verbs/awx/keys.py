@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.credential_types import TYPES
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
@@ -77,7 +77,7 @@ class Unknown:
         return self.words
 
 
-Reference = Key | Unknown
+Reference: TypeAlias = "Key | Unknown"
 
 
 def read_key(natural: object, place: str) -> Reference | None:

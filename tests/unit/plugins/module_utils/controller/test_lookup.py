@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
@@ -35,8 +36,8 @@ def ids(store: JobStore) -> dict[str, int]:
 
 @pytest.fixture
 def connection(options: StoreOptions, ids: dict[str, int]) -> Iterator[Connection]:
-    with connected(options) as connection:
-        yield connection
+    with ExitStack() as stack:
+        yield stack.enter_context(connected(options))
 
 
 @pytest.fixture
