@@ -33,7 +33,10 @@ options:
     type: str
     choices: [file, scm, plugin, ec2, gce, azure_rm, vmware, openstack]
   source_path:
-    description: Path of the file or folder; in a project it is relative.
+    description:
+      - Path of the file or folder; in a project it is relative, and V(/) is all of the project.
+      - With an inventory plugin, the name that the file with its configuration shall have, where the plugin
+        wants another one than its own.
     type: str
   source_project:
     description: Name or id of the project that the file is in.

@@ -41,6 +41,8 @@ FILE_NAMES = {"docker_containers": "docker.yml"}
 """What plugins want the file of their configuration to be called, where it is not their name and .yml."""
 NOT_FROM_VARS = ("HOME", "USER", "_", "TERM", "PATH")
 """Environment variables that source_vars can't set, as in AWX."""
+TYPES_OF_SOURCES = ("vault", "kubernetes_bearer_token")
+"""Of credentials that a source takes."""
 VERBOSITY = (0, 3, 5)
 """As many as Ansible's -v, by the source's verbosity (AWX: RunInventoryUpdate)."""
 
@@ -186,19 +188,21 @@ def _with_credential(reading: Reading, request: InventorySourceRequest, private:
             environment["K8S_AUTH_SSL_CA_CERT"] = str(file)
         return replace(reading, environment=environment)
     raise _invalid(
-        f"credential is of type {request.credential_type}; an inventory source takes vault and"
-        " kubernetes_bearer_token. Other plugins take theirs from source_vars or the environment."
+        f"credential is of type {request.credential_type}; an inventory source takes"
+        f" {' and '.join(TYPES_OF_SOURCES)}. Other plugins take theirs from source_vars or the environment."
     )
 
 
+def check_file_name(given: str) -> None:
+    """Refuses a `source_path` that can't be the name of a plugin's file; empty is the plugin's usual one."""
+    if given and (os.path.basename(given) != given or not given.endswith((".yml", ".yaml"))):
+        raise _invalid(f"source_path is {given!r}; with a plugin it is a mere file name, like aws_ec2.yml.")
+
+
 def _file_name(plugin: str, given: str) -> str:
+    check_file_name(given)
     if given:
-        name = os.path.basename(given)
-        if name != given or not name.endswith((".yml", ".yaml")):
-            raise _invalid(
-                f"source_path is {given!r}; with a plugin it is a mere file name, like aws_ec2.yml."
-            )
-        return name
+        return given
     short = plugin.rpartition(".")[2]
     return FILE_NAMES.get(short, f"{short}.yml")
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # so that a launcher, which may only have a refusal to return
 STDOUT_LIMIT = 1 << 20
 """Bytes of output in a result; the whole is kept with the job."""
 FINAL = frozenset(("successful", "failed", "error", "canceled"))
+WITHOUT_HOSTS = frozenset(("project_update", "inventory_update"))
+"""Types of jobs that run no playbook."""
 WORKER_NEVER_RAN = frozenset(("preparing", "connecting", "creating", "pending"))
 
 
@@ -142,7 +144,8 @@ def sentence(record: JobRecord) -> str:
     if record.status not in FINAL:
         return f"{who} is {record.status}." + (f" {record.job_explanation}" if record.job_explanation else "")
     counts = ", ".join(f"{count} {status}" for status, count in record.host_status_counts.items() if count)
-    return f"{who} successful in {record.elapsed:.1f} s: {counts or 'no hosts'}."
+    hosts = "" if record.type in WITHOUT_HOSTS else f": {counts or 'no hosts'}"
+    return f"{who} successful in {record.elapsed:.1f} s{hosts}."
 
 
 def _plain(value: Any) -> Any:

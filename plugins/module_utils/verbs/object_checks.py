@@ -20,6 +20,10 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.obje
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.surveys import read_survey
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import check_inventory_values
+from ansible_collections.jobpods.controller.plugins.module_utils.job.inventory_sources import (
+    TYPES_OF_SOURCES,
+    check_file_name,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import MAX_SECONDS
 from ansible_collections.jobpods.controller.plugins.module_utils.job.project.address import check_url
 from ansible_collections.jobpods.controller.plugins.module_utils.job.project.git import check_words
@@ -129,11 +133,15 @@ def _inventory_source(values: Values, reader: Reader) -> Values:
     if source == "scm":
         if values["source_project"] is None:
             raise _invalid("source_project is missing; source scm is a file of a project.")
-        path = os.path.normpath(values["source_path"] or "")
-        if os.path.isabs(path) or path.startswith("..") or path == ".":
-            raise _invalid("source_path must be the path of a file or folder within the project.")
+        if values["source_path"] != "/" and not _is_within(values["source_path"]):
+            raise _invalid(
+                "source_path must be the path of a file or folder within the project, or / for all of it."
+            )
     else:
         _refuse(values, ("source_project",), f"source {source}")
+    if source not in ("file", "scm"):
+        check_file_name(values["source_path"])
+    _check_type(values, "credential", TYPES_OF_SOURCES, reader)
     if source == "plugin" and not values["source_vars"].get("plugin"):
         raise _invalid(
             "source_vars must name the inventory plugin in plugin, for example amazon.aws.aws_ec2."
@@ -148,8 +156,7 @@ def _job_template(values: Values, reader: Reader) -> Values:
         raise _invalid("project is missing; a job template runs a playbook of one.")
     if not values["playbook"]:
         raise _invalid("playbook is missing; give its path in the project, for example site.yml.")
-    playbook = os.path.normpath(values["playbook"])
-    if os.path.isabs(playbook) or playbook.startswith(".."):
+    if not _is_within(values["playbook"]):
         raise _invalid(f"playbook {values['playbook']!r} must be a path within the project.")
     if values["inventory"] is None and not values["ask_inventory_on_launch"]:
         raise _invalid("inventory is missing; give one, or ask_inventory_on_launch: true.")
@@ -159,6 +166,7 @@ def _job_template(values: Values, reader: Reader) -> Values:
     _check_number(values, "forks", 0, MAX_FORKS)
     _check_number(values, "timeout", 0, MAX_SECONDS)
     _check_number(values, "job_slice_count", 1, MAX_SLICES)
+    playbook = os.path.normpath(values["playbook"])
     return {**values, "playbook": playbook, "survey_spec": read_survey(values["survey_spec"])}
 
 
@@ -192,6 +200,12 @@ def check_credentials(ids: list[int], reader: Reader) -> None:
 def _container_group(values: Values, reader: Reader) -> Values:
     _check_type(values, "credential", ("kubernetes_bearer_token",), reader)
     return container_group_check.check_values(values)
+
+
+def _is_within(path: str) -> bool:
+    """Whether a path leads to something within the folder that it starts from."""
+    normal = os.path.normpath(path)
+    return normal not in (".", "..") and not normal.startswith(("/", "../"))
 
 
 def _check_type(values: Values, option: str, types: tuple[str, ...], reader: Reader) -> None:

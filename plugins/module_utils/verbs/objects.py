@@ -104,15 +104,15 @@ def marked(change: Change) -> dict[str, Any]:
 
 def _sentence(words: str, change: Change, check: bool) -> str:
     """One sentence that tells what was, or in check mode would be, done."""
-    would, been = ("would be", "") if check else ("was", "")
+    was = "would be" if check else "was"
     who = f"{words[0].upper()}{words[1:]} {change.name!r}"
     if not change.changed:
         return f"{who} {'is as it should be' if change.after else 'is not there'}."
     if not change.before:
-        return f"{who} {would} {been}created."
+        return f"{who} {was} created."
     if not change.after:
-        return f"{who} {would} {been}deleted."
-    return f"{who} {would} {been}changed: {', '.join(change.options)}."
+        return f"{who} {was} deleted."
+    return f"{who} {was} changed: {', '.join(change.options)}."
 
 
 async def object_info(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:

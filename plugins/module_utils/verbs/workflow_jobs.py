@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,7 @@ async def launch_workflow(
     )
 
     def start_of(parent: OwnedJob) -> StartNode:
-        return _Nodes(jobs, workflow, nodes, caller, parent).start
+        return _Nodes(jobs, workflow, nodes, caller, parent, wait=wait).start
 
     return await start_workflow(jobs, order, [node.node for node in nodes.values()], start_of, child=child)
 
@@ -157,12 +157,15 @@ class _Nodes:
         nodes: Mapping[str, StoredNode],
         caller: Caller,
         parent: OwnedJob,
+        *,
+        wait: bool,
     ) -> None:
         self._jobs = jobs
         self._workflow = workflow
         self._nodes = nodes
         self._caller = caller
         self._parent = parent
+        self._wait = wait
         self._calls = jobs.opened.calls
         self._objects = jobs.opened.store.objects
 
@@ -186,10 +189,12 @@ class _Nodes:
         if node.runs == "project":
             branch = str(target.values["scm_branch"])
             return await updates.update_project(
-                target, branch, launch_type="workflow", columns=columns, child=True
+                target, branch, launch_type="workflow", columns=columns, wait=self._wait, child=True
             )
         if node.runs == "inventory_source":
-            return await updates.update_inventory(target, launch_type="workflow", columns=columns, child=True)
+            return await updates.update_inventory(
+                target, launch_type="workflow", columns=columns, wait=self._wait, child=True
+            )
         prompts = {**_prompts(node), **self._workflow.prompts}
         # The workflow's variables win over what jobs have set, and that over the node's own, as in AWX.
         extra_vars = {**node.extra_data, **artifacts, **prompts.pop("extra_vars")}
@@ -201,11 +206,19 @@ class _Nodes:
             above = (*self._workflow.above, self._workflow.template_id)
             workflow = Workflow(target.id, inner, above)
             return await launch_workflow(
-                self._jobs, workflow, self._caller, launch_type="workflow", columns=columns, child=True
+                self._jobs,
+                workflow,
+                self._caller,
+                launch_type="workflow",
+                columns=columns,
+                child=True,
+                wait=self._wait,
             )
         definition = await self._calls(
             read_node, target.id, prompts, extra_vars, self._objects, self._caller.folder
         )
+        options = {**definition.options, "wait": self._wait}
+        definition = replace(definition, options=options)
         job = await launch(
             self._jobs, definition, self._caller, launch_type="workflow", columns=columns, child=True
         )
@@ -219,7 +232,7 @@ class _Nodes:
         async def prepare(job: OwnedJob) -> Start:
             raise failure
 
-        order = Order(job_type, name, {}, {**columns, "launch_type": "workflow"})
+        order = Order(job_type, name, {}, {**columns, "launch_type": "workflow"}, self._wait)
         return await self._jobs.start(order, prepare, child=True)
 
 

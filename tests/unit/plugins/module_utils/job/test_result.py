@@ -225,6 +225,11 @@ def test_sentence_that_has_its_end_gets_no_other(end: str) -> None:
         pytest.param(
             {"host_status_counts": {}}, "Job 7 (site.yml) successful in 2.0 s: no hosts.", id="no-hosts"
         ),
+        pytest.param(
+            {"type": "project_update", "host_status_counts": {}},
+            "Job 7 (site.yml) successful in 2.0 s.",
+            id="update",
+        ),
         pytest.param({"status": "running"}, "Job 7 (site.yml) is running.", id="running"),
         pytest.param(
             {"status": "pending", "job_explanation": "It waits for quota."},

@@ -65,14 +65,16 @@ say(status='running')
 event(1, 'playbook_on_start', 'PLAY on ' + ' '.join(hosts))
 while 'until' in given and not os.path.exists(given['until']):
     time.sleep(0.02)
-counts = {'failures' if given.get('fail') else 'ok': {host: 1 for host in hosts}}
+fail = given.get('fail', [])
+failed = {host: 1 for host in hosts if fail is True or host in (fail or [])}
+counts = {'failures': failed, 'ok': {host: 1 for host in hosts if host not in failed}}
 event(2, 'playbook_on_stats', 'RECAP', artifact_data=given.get('set', {}), **counts)
-say(status='failed' if given.get('fail') else 'successful')
+say(status='failed' if failed else 'successful')
 say(eof=True)
-sys.exit(2 if given.get('fail') else 0)
+sys.exit(2 if failed else 0)
 """
-"""Tells which hosts it got; it waits until the file `until` is there, fails where `fail` is true, and does
-with `set` what set_stats does: all are extra variables."""
+"""Tells which hosts it got. By extra variables: it waits until the file `until` is there, the hosts of `fail`
+fail (or all, where it is true), and `set` is what set_stats does."""
 
 
 class Stock:
@@ -150,6 +152,11 @@ class Stock:
                 await made.close()
                 told.tell({"type": "end"})
                 await reading
+
+    def asked(self, job_id: int) -> dict[str, Any]:
+        """The options that a job was launched with."""
+        options: dict[str, Any] = self.store.request(job_id)["definition"]["options"]
+        return options
 
     def all_jobs(self) -> list[JobRecord]:
         """All jobs, the oldest first."""

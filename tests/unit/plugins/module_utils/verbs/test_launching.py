@@ -297,6 +297,24 @@ async def test_detached_launch_answers_at_once_and_the_job_goes_on(stock: Stock)
     assert [job.status for job in stock.all_jobs()] == ["successful"]
 
 
+@pytest.mark.parametrize(
+    ("given", "name"), [("a\x1b[31m\nb", "a b"), (" \n", "site.yml"), (None, "site.yml")]
+)
+@pytest.mark.parametrize("project", ["project", "git"])
+async def test_name_of_a_job_is_one_line_wherever_its_project_comes_from(
+    stock: Stock, project: str, given: str | None, name: str
+) -> None:
+    repository = Repository(stock.folder / "repository")
+    stock.add("project", "git", scm_type="git", scm_url=str(repository.folder))
+    launch = {
+        "playbook": "site.yml",
+        "inventory": {"all": {"hosts": {"a": None}}},
+        "container_group": "controlplane",
+    }
+    result, _messages = await stock.launch(project=project, name=given, **launch)
+    assert (result["job"]["name"], result["job"]["status"]) == (name, "successful")
+
+
 # --- slices -----
 
 
