@@ -204,31 +204,7 @@ def _make_tables() -> None:
         ["execution_environment_id"],
         unique=False,
     )
-    op.create_table(
-        "organizations_default_environment",
-        sa.Column("owner_id", sa.Integer(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("target_id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["owner_id"],
-            ["organizations.id"],
-            name=op.f("organizations_default_environment_owner_id_fkey"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["target_id"],
-            ["execution_environments.id"],
-            name=op.f("organizations_default_environment_target_id_fkey"),
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("owner_id", "position", name=op.f("organizations_default_environment_pkey")),
-    )
-    op.create_index(
-        op.f("organizations_default_environment_target_id"),
-        "organizations_default_environment",
-        ["target_id"],
-        unique=False,
-    )
+    _make_list("organizations_default_environment", "organizations", "execution_environments")
     op.create_table(
         "projects",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -268,31 +244,7 @@ def _make_tables() -> None:
         op.f("projects_default_environment_id"), "projects", ["default_environment_id"], unique=False
     )
     op.create_index(op.f("projects_organization_id"), "projects", ["organization_id"], unique=False)
-    op.create_table(
-        "inventories_instance_groups",
-        sa.Column("owner_id", sa.Integer(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("target_id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["owner_id"],
-            ["inventories.id"],
-            name=op.f("inventories_instance_groups_owner_id_fkey"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["target_id"],
-            ["container_groups.id"],
-            name=op.f("inventories_instance_groups_target_id_fkey"),
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("owner_id", "position", name=op.f("inventories_instance_groups_pkey")),
-    )
-    op.create_index(
-        op.f("inventories_instance_groups_target_id"),
-        "inventories_instance_groups",
-        ["target_id"],
-        unique=False,
-    )
+    _make_list("inventories_instance_groups", "inventories", "container_groups")
     op.create_table(
         "inventory_sources",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -379,78 +331,9 @@ def _make_tables() -> None:
     op.create_index(op.f("job_templates_inventory_id"), "job_templates", ["inventory_id"], unique=False)
     op.create_index(op.f("job_templates_organization_id"), "job_templates", ["organization_id"], unique=False)
     op.create_index(op.f("job_templates_project_id"), "job_templates", ["project_id"], unique=False)
-    op.create_table(
-        "organizations_instance_groups",
-        sa.Column("owner_id", sa.Integer(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("target_id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["owner_id"],
-            ["organizations.id"],
-            name=op.f("organizations_instance_groups_owner_id_fkey"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["target_id"],
-            ["container_groups.id"],
-            name=op.f("organizations_instance_groups_target_id_fkey"),
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("owner_id", "position", name=op.f("organizations_instance_groups_pkey")),
-    )
-    op.create_index(
-        op.f("organizations_instance_groups_target_id"),
-        "organizations_instance_groups",
-        ["target_id"],
-        unique=False,
-    )
-    op.create_table(
-        "job_templates_credentials",
-        sa.Column("owner_id", sa.Integer(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("target_id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["owner_id"],
-            ["job_templates.id"],
-            name=op.f("job_templates_credentials_owner_id_fkey"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["target_id"],
-            ["credentials.id"],
-            name=op.f("job_templates_credentials_target_id_fkey"),
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("owner_id", "position", name=op.f("job_templates_credentials_pkey")),
-    )
-    op.create_index(
-        op.f("job_templates_credentials_target_id"), "job_templates_credentials", ["target_id"], unique=False
-    )
-    op.create_table(
-        "job_templates_instance_groups",
-        sa.Column("owner_id", sa.Integer(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("target_id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["owner_id"],
-            ["job_templates.id"],
-            name=op.f("job_templates_instance_groups_owner_id_fkey"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["target_id"],
-            ["container_groups.id"],
-            name=op.f("job_templates_instance_groups_target_id_fkey"),
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("owner_id", "position", name=op.f("job_templates_instance_groups_pkey")),
-    )
-    op.create_index(
-        op.f("job_templates_instance_groups_target_id"),
-        "job_templates_instance_groups",
-        ["target_id"],
-        unique=False,
-    )
+    _make_list("organizations_instance_groups", "organizations", "container_groups")
+    _make_list("job_templates_credentials", "job_templates", "credentials")
+    _make_list("job_templates_instance_groups", "job_templates", "container_groups")
     op.create_table(
         "jobs",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -642,53 +525,23 @@ def _make_tables() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("events_job_id_fkey"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job_id", "first_counter", name=op.f("events_pkey")),
     )
+    _make_list("workflow_nodes_credentials", "workflow_nodes", "credentials")
+    _make_list("workflow_nodes_instance_groups", "workflow_nodes", "container_groups")
+
+
+def _make_list(name: str, owners: str, targets: str) -> None:
+    """Makes the table of what the rows of one table list of another's, in their order."""
     op.create_table(
-        "workflow_nodes_credentials",
+        name,
         sa.Column("owner_id", sa.Integer(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("target_id", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["owner_id"],
-            ["workflow_nodes.id"],
-            name=op.f("workflow_nodes_credentials_owner_id_fkey"),
-            ondelete="CASCADE",
+            ["owner_id"], [f"{owners}.id"], name=op.f(f"{name}_owner_id_fkey"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
-            ["target_id"],
-            ["credentials.id"],
-            name=op.f("workflow_nodes_credentials_target_id_fkey"),
-            ondelete="RESTRICT",
+            ["target_id"], [f"{targets}.id"], name=op.f(f"{name}_target_id_fkey"), ondelete="RESTRICT"
         ),
-        sa.PrimaryKeyConstraint("owner_id", "position", name=op.f("workflow_nodes_credentials_pkey")),
+        sa.PrimaryKeyConstraint("owner_id", "position", name=op.f(f"{name}_pkey")),
     )
-    op.create_index(
-        op.f("workflow_nodes_credentials_target_id"),
-        "workflow_nodes_credentials",
-        ["target_id"],
-        unique=False,
-    )
-    op.create_table(
-        "workflow_nodes_instance_groups",
-        sa.Column("owner_id", sa.Integer(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("target_id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["owner_id"],
-            ["workflow_nodes.id"],
-            name=op.f("workflow_nodes_instance_groups_owner_id_fkey"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["target_id"],
-            ["container_groups.id"],
-            name=op.f("workflow_nodes_instance_groups_target_id_fkey"),
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("owner_id", "position", name=op.f("workflow_nodes_instance_groups_pkey")),
-    )
-    op.create_index(
-        op.f("workflow_nodes_instance_groups_target_id"),
-        "workflow_nodes_instance_groups",
-        ["target_id"],
-        unique=False,
-    )
+    op.create_index(op.f(f"{name}_target_id"), name, ["target_id"], unique=False)
