@@ -14,6 +14,7 @@ description:
     returns how it ended, as M(jobpods.controller.container_group_job) does with a playbook.
 extends_documentation_fragment:
   - jobpods.controller.attributes
+  - jobpods.controller.launched_in_pod
   - jobpods.controller.store
 attributes:
   check_mode:
@@ -87,16 +88,10 @@ options:
       - The machine credential; a stored one's name or id, or a mapping with C(credential_type) and C(inputs)
         as M(jobpods.controller.credential) has them.
     type: raw
-  limit:
-    description: Pattern of the hosts to run on.
-    type: str
   extra_vars:
     description: Variables that O(module_args) may use. They are data; a template that is left in one is not
       evaluated in the pod.
     type: dict
-  forks:
-    description: Hosts at once; V(0) is the default of Ansible in the pod.
-    type: int
   verbosity:
     description: Of the module in the pod.
     type: int
@@ -105,9 +100,6 @@ options:
     description: V(check) runs the module in check mode, as does check mode of the calling play.
     type: str
     choices: [run, check]
-  diff_mode:
-    description: Shows differences, as does diff mode of the calling play.
-    type: bool
   become_enabled:
     description: Runs the module with C(--become).
     type: bool
@@ -125,27 +117,6 @@ options:
     description: Waits for the job's end. With V(false) the module returns when the job is stored.
     type: bool
     default: true
-  cancel_grace:
-    description: Seconds that Ansible gets to stop by itself when the job is cancelled or its time is over.
-    type: int
-    default: 5
-  controller_lost_timeout:
-    description:
-      - Seconds without a word from the controller after which the pod ends the run by itself.
-      - The default is V(600) with O(wait=true) and V(3600) with O(wait=false). It must be longer than
-        O(cluster_outage_timeout).
-    type: int
-  pod_pending_timeout:
-    description:
-      - Seconds from the first try to create the pod until the job runs in it; wins over the container
-        group's.
-    type: int
-  image_pull_timeout:
-    description: Seconds from the first failed pull of the image; wins over the container group's.
-    type: int
-  cluster_outage_timeout:
-    description: Seconds that the cluster may be away; wins over the container group's.
-    type: int
 seealso:
   - module: jobpods.controller.container_group_job
   - module: jobpods.controller.job_relaunch

@@ -17,6 +17,7 @@ description:
     and its pod deleted.
 extends_documentation_fragment:
   - jobpods.controller.attributes
+  - jobpods.controller.launched_in_pod
   - jobpods.controller.store
 attributes:
   check_mode:
@@ -104,9 +105,6 @@ options:
         O(job_template), each takes the place of the template's own of its type and vault id.
     type: list
     elements: raw
-  limit:
-    description: Pattern of the hosts to run on.
-    type: str
   tags:
     description: Only tasks with these tags.
     type: list
@@ -119,9 +117,6 @@ options:
   start_at_task:
     description: Name of the first task to run.
     type: str
-  forks:
-    description: Hosts at once; V(0) is the default of Ansible in the pod.
-    type: int
   verbosity:
     description: Of the playbook in the pod.
     type: int
@@ -130,9 +125,6 @@ options:
     description: V(check) runs the playbook in check mode, as does check mode of the calling play.
     type: str
     choices: [run, check]
-  diff_mode:
-    description: Shows differences, as does diff mode of the calling play.
-    type: bool
   become_enabled:
     description: Runs the playbook with C(--become).
     type: bool
@@ -161,27 +153,6 @@ options:
         M(jobpods.controller.job_cancel).
     type: bool
     default: true
-  cancel_grace:
-    description: Seconds that Ansible gets to stop by itself when the job is cancelled or its time is over.
-    type: int
-    default: 5
-  controller_lost_timeout:
-    description:
-      - Seconds without a word from the controller after which the pod ends the run by itself.
-      - The default is V(600) with O(wait=true) and V(3600) with O(wait=false). It must be longer than
-        O(cluster_outage_timeout).
-    type: int
-  pod_pending_timeout:
-    description:
-      - Seconds from the first try to create the pod until the job runs in it; wins over the container
-        group's.
-    type: int
-  image_pull_timeout:
-    description: Seconds from the first failed pull of the image; wins over the container group's.
-    type: int
-  cluster_outage_timeout:
-    description: Seconds that the cluster may be away; wins over the container group's.
-    type: int
 notes:
   - Nobody can answer a question in a pod, so a playbook that asks one waits until O(timeout), or for ever
     without it. Variables of C(vars_prompt) can be given in O(extra_vars), and then are not asked for; a

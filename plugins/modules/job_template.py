@@ -16,6 +16,7 @@ extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.named_object
   - jobpods.controller.named_object.organization
+  - jobpods.controller.template
   - jobpods.controller.store
 options:
   job_type:
@@ -77,9 +78,6 @@ options:
   become_enabled:
     description: Run the playbook with C(--become).
     type: bool
-  allow_simultaneous:
-    description: Let several jobs of the template run at once; else each waits for the one before.
-    type: bool
   timeout:
     description: Seconds that the playbook may take; V(0) is no limit.
     type: int
@@ -89,16 +87,6 @@ options:
   scm_branch:
     description: Another branch, tag or commit of the project, which must allow that.
     type: str
-  survey_enabled:
-    description: Ask the questions of O(survey_spec); the answers are extra variables of the launch.
-    type: bool
-  survey_spec:
-    description:
-      - The questions, as AWX has them. C(spec) is a list of mappings with C(question_name), C(variable),
-        C(type) (V(text), V(textarea), V(password), V(integer), V(float), V(multiplechoice) or
-        V(multiselect)), C(required), C(default), C(min), C(max) and C(choices).
-    type: dict
-    aliases: [survey]
   ask_credential_on_launch:
     description: Whoever launches the template may say the credentials.
     type: bool
@@ -116,10 +104,6 @@ options:
   ask_instance_groups_on_launch:
     description: Whoever launches the template may say the container groups.
     type: bool
-  ask_inventory_on_launch:
-    description: Whoever launches the template may say the inventory.
-    type: bool
-    aliases: [ask_inventory]
   ask_job_slice_count_on_launch:
     description: Whoever launches the template may say the number of slices.
     type: bool
@@ -127,28 +111,9 @@ options:
     description: Whoever launches the template may say the job type.
     type: bool
     aliases: [ask_job_type]
-  ask_limit_on_launch:
-    description: Whoever launches the template may say the limit.
-    type: bool
-    aliases: [ask_limit]
-  ask_scm_branch_on_launch:
-    description: Whoever launches the template may say the branch of the project.
-    type: bool
-  ask_skip_tags_on_launch:
-    description: Whoever launches the template may say the tags to skip.
-    type: bool
-    aliases: [ask_skip_tags]
-  ask_tags_on_launch:
-    description: Whoever launches the template may say the tags.
-    type: bool
-    aliases: [ask_tags]
   ask_timeout_on_launch:
     description: Whoever launches the template may say the time limit.
     type: bool
-  ask_variables_on_launch:
-    description: Whoever launches the template may say the extra variables.
-    type: bool
-    aliases: [ask_extra_vars]
   ask_verbosity_on_launch:
     description: Whoever launches the template may say the verbosity.
     type: bool

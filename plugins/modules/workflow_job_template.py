@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.named_object
   - jobpods.controller.named_object.organization
+  - jobpods.controller.template
   - jobpods.controller.store
 options:
   inventory:
@@ -37,42 +38,6 @@ options:
   extra_vars:
     description: Extra variables of all nodes.
     type: dict
-  allow_simultaneous:
-    description: Let several jobs of the template run at once; else each waits for the one before.
-    type: bool
-  survey_enabled:
-    description: Ask the questions of O(survey_spec); the answers are extra variables of the launch.
-    type: bool
-  survey_spec:
-    description:
-      - The questions, as AWX has them. C(spec) is a list of mappings with C(question_name), C(variable),
-        C(type) (V(text), V(textarea), V(password), V(integer), V(float), V(multiplechoice) or
-        V(multiselect)), C(required), C(default), C(min), C(max) and C(choices).
-    type: dict
-    aliases: [survey]
-  ask_inventory_on_launch:
-    description: Whoever launches the template may say the inventory.
-    type: bool
-    aliases: [ask_inventory]
-  ask_limit_on_launch:
-    description: Whoever launches the template may say the limit.
-    type: bool
-    aliases: [ask_limit]
-  ask_scm_branch_on_launch:
-    description: Whoever launches the template may say the branch of the project.
-    type: bool
-  ask_skip_tags_on_launch:
-    description: Whoever launches the template may say the tags to skip.
-    type: bool
-    aliases: [ask_skip_tags]
-  ask_tags_on_launch:
-    description: Whoever launches the template may say the tags.
-    type: bool
-    aliases: [ask_tags]
-  ask_variables_on_launch:
-    description: Whoever launches the template may say the extra variables.
-    type: bool
-    aliases: [ask_extra_vars]
   workflow_nodes:
     description:
       - The nodes, as C(awx.awx.workflow_job_template) takes them. Each is a mapping with C(identifier),

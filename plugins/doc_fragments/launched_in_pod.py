@@ -1,0 +1,42 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of the modules that launch something in a pod."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  limit:
+    description: Pattern of the hosts to run on.
+    type: str
+  forks:
+    description: Hosts at once; V(0) is the default of Ansible in the pod.
+    type: int
+  diff_mode:
+    description: Shows differences, as does diff mode of the calling play.
+    type: bool
+  cancel_grace:
+    description: Seconds that Ansible gets to stop by itself when the job is cancelled or its time is over.
+    type: int
+    default: 5
+  controller_lost_timeout:
+    description:
+      - Seconds without a word from the controller after which the pod ends the run by itself.
+      - The default is V(600) with O(wait=true) and V(3600) with O(wait=false). It must be longer than
+        O(cluster_outage_timeout).
+    type: int
+  pod_pending_timeout:
+    description:
+      - Seconds from the first try to create the pod until the job runs in it; wins over the container
+        group's.
+    type: int
+  image_pull_timeout:
+    description: Seconds from the first failed pull of the image; wins over the container group's.
+    type: int
+  cluster_outage_timeout:
+    description: Seconds that the cluster may be away; wins over the container group's.
+    type: int
+"""
