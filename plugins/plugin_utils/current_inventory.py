@@ -39,6 +39,25 @@ INTERNAL = frozenset(
 Variables = dict[str, Any]
 
 
+def with_inventory(params: dict[str, Any], task_vars: Mapping[str, Any], loader: Any) -> dict[str, Any]:
+    """A launch's options with its inventory: `current` becomes that of the calling play, a mapping data.
+
+    Args:
+        params: the module's parameters.
+        task_vars: the task's variables.
+        loader: the play's data loader, with its vault secrets.
+
+    Raises:
+        Failure: `InventoryInvalid`, where a vaulted value can't be decrypted.
+    """
+    inventory = params.get("inventory")
+    if inventory == "current":
+        return {**params, "inventory": current_inventory(task_vars["hostvars"], loader)}
+    if isinstance(inventory, Mapping):
+        return {**params, "inventory": inventory_as_data(inventory)}
+    return params
+
+
 def current_inventory(hostvars: Any, loader: Any) -> dict[str, Any]:
     """Reads the inventory that a play runs with.
 

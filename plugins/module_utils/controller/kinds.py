@@ -8,12 +8,12 @@ One table of them, so that creating, editing, copying, deleting and listing are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller import object_tables
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table, delete, insert
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,16 @@ class Listed:
     kind: str
     table: Table
     single: bool = False
+
+    def write(self, connection: Connection, owner: int, targets: Sequence[int]) -> None:
+        """Makes the list of one owner these ids, in their order."""
+        connection.execute(delete(self.table).where(self.table.c.owner_id == owner))
+        rows = [
+            {"owner_id": owner, "position": position, "target_id": target}
+            for position, target in enumerate(targets)
+        ]
+        if rows:
+            connection.execute(insert(self.table), rows)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import unicodedata
 from copy import deepcopy
 from typing import Any
 
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS, Kind, Listed
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS, Kind
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.lookup import Lookup
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_given import GivenOptions
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_records import (
@@ -85,7 +85,7 @@ class ObjectWork:
         number = self._write_row(name, values, before)
         for option, listed in kind.lists.items():
             if option in changed:
-                self._write_list(listed, number, values[option])
+                listed.write(self._connection, number, values[option])
         if self._nodes is not None and NODES in changed:
             self._nodes.write(number, values[NODES])
         return Change(
@@ -199,16 +199,6 @@ class ObjectWork:
             return int(key[0]) if key is not None else 0
         self._connection.execute(update(kind.table).where(kind.table.c.id == before.id).values(row))
         return before.id
-
-    def _write_list(self, listed: Listed, owner: int, targets: list[int]) -> None:
-        table = listed.table
-        self._connection.execute(delete(table).where(table.c.owner_id == owner))
-        rows = [
-            {"owner_id": owner, "position": position, "target_id": target}
-            for position, target in enumerate(targets)
-        ]
-        if rows:
-            self._connection.execute(insert(table), rows)
 
     # -- deleting --
 

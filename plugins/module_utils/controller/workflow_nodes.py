@@ -185,8 +185,8 @@ class WorkflowNodes:
             else:
                 self._connection.execute(update(table).where(same_name).values(row))
             number = self._connection.execute(select(table.c.id).where(same_name)).scalar_one()
-            for option in NODE_LISTS:
-                self._write_list(option, number, getattr(node, option))
+            for option, listed in NODE_LISTS.items():
+                listed.write(self._connection, number, getattr(node, option))
 
     def _row(self, node: StoredNode) -> Values:
         settings = {kind: list(getattr(node, kind)) for kind in LINKS}
@@ -202,16 +202,6 @@ class WorkflowNodes:
             },
             "sealed": self._box.seal({"extra_data": node.extra_data}) if node.extra_data else None,
         }
-
-    def _write_list(self, option: str, owner: int, targets: Sequence[int]) -> None:
-        table = NODE_LISTS[option].table
-        self._connection.execute(delete(table).where(table.c.owner_id == owner))
-        rows = [
-            {"owner_id": owner, "position": position, "target_id": target}
-            for position, target in enumerate(targets)
-        ]
-        if rows:
-            self._connection.execute(insert(table), rows)
 
     # -- showing --
 

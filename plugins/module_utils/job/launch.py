@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.access import NAMESPACE
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.inventory_content import (
     checked_content,
 )
@@ -38,7 +39,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import
 
 CONNECTION_OPTIONS = ("kubeconfig", "context", "host", "api_key", "verify_ssl", "ssl_ca_cert")
 MISSING = "does not exist"
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _HOST = re.compile(r"""[^\s{}"'/\\]+""")
 """With ports, ranges like web[1:3] and addresses of any kind, but no piece of a document."""
 _LABELS = "lower-case letters, digits and -, at most 63 of them"
@@ -193,7 +193,7 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
             " connects."
         )
     return Launch(
-        name=one_line(params.get("name") or "", NAME_LIMIT) or one_line(playbook or module, NAME_LIMIT),
+        name=launch_name(params.get("name"), playbook or module),
         group=group,
         namespace=_namespace(given_group.get("namespace"), group.pod_spec_override),
         project=project,
@@ -217,6 +217,16 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
         module_name=module,
         module_args=params.get("module_args") or "",
     )
+
+
+def launch_name(given: str | None, runs: str) -> str:
+    """What a job is called: as somebody says, else by what it runs; in one line."""
+    return one_line(given or "", NAME_LIMIT) or one_line(runs, NAME_LIMIT)
+
+
+def split_tags(text: str) -> list[str]:
+    """Tags that are separated by commas."""
+    return [tag.strip() for tag in text.split(",") if tag.strip()]
 
 
 def _project(given: str, folder: Path) -> Path:
@@ -289,7 +299,7 @@ def _namespace(given: str | None, override: Mapping[str, Any]) -> str:
             "pod_spec_override: metadata.namespace",
         )
     name = str(name or "default")
-    if not _NAMESPACE.fullmatch(name):
+    if not NAMESPACE.fullmatch(name):
         raise _invalid(f"{where} is {name!r}; a namespace's name has {_LABELS}.")
     return name
 
@@ -378,9 +388,7 @@ def _trouble(path: Path, wanted: str) -> str:
 
 
 def _tags(name: str, params: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(
-        tag.strip() for entry in params.get(name) or () for tag in str(entry).split(",") if tag.strip()
-    )
+    return tuple(tag for entry in params.get(name) or () for tag in split_tags(str(entry)))
 
 
 def _number(name: str, value: int, least: int, most: int) -> int:

@@ -221,14 +221,15 @@ async def _stop(process: asyncio.subprocess.Process, grace: float) -> None:
     """Ends what is left of the program's group: the program with grace, what it left behind at once."""
     try:
         if process.returncode is None:
-            _signal(process.pid, signal.SIGTERM)
+            signal_group(process.pid, signal.SIGTERM)
             with suppress(asyncio.TimeoutError):
                 await within(grace, process.wait())
     finally:
-        _signal(process.pid, signal.SIGKILL)
+        signal_group(process.pid, signal.SIGKILL)
     await process.wait()
 
 
-def _signal(group: int, number: signal.Signals) -> None:
+def signal_group(group: int, number: int) -> None:
+    """Signals the processes of a group, where there still are any."""
     with suppress(ProcessLookupError, PermissionError):  # it has ended, or is another user's by now
         os.killpg(group, number)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
@@ -48,6 +49,43 @@ class OwnedRun(Protocol):
 
     async def close(self) -> None:
         """Leaves it, in whatever state it is."""
+
+
+class PodlessRun:
+    """What is alike in runs of the job process itself, which have no pod.
+
+    Attributes:
+        pod_name: empty: there is none.
+        pod_uid: None.
+        summary: what it added up to so far.
+    """
+
+    def __init__(self, notebook: Notebook, progress: Progress) -> None:
+        self.pod_name = ""
+        self.pod_uid: str | None = None
+        self.summary = Summary()
+        self._notebook = notebook
+        self._progress = progress
+        self._cancel: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
+
+    def cancel(self, failure: Failure) -> None:
+        """Stops it; `execute` ends with `failure`."""
+        if not self._cancel.done():
+            self._progress.step(f"canceling: {failure.message}")
+            self._cancel.set_result(failure)
+
+    async def stored(self, offset: int) -> None:
+        """Nobody waits for that."""
+
+    async def bye(self) -> None:
+        """Nobody waits for that."""
+
+    def removal(self, outcome: Outcome) -> Coroutine[Any, Any, bool] | None:
+        """There is no pod."""
+        return None
+
+    async def close(self) -> None:
+        """Nothing is left open."""
 
 
 Start = Callable[[AsyncExitStack, Notebook, Progress], Awaitable[OwnedRun]]

@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch, Summary
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
-from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import OwnedRun, Start
+from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import (
+    OwnedRun,
+    PodlessRun,
+    Start,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import Outcome
 
@@ -38,30 +41,13 @@ def update_on_controller(work: Work, node: str) -> Start:
     return start
 
 
-class UpdateRun:
-    """Does the work of an update once. Its lines become events, as those of a playbook are.
-
-    Attributes:
-        pod_name: empty: there is none.
-        pod_uid: None.
-        summary: how many lines there were.
-    """
+class UpdateRun(PodlessRun):
+    """Does the work of an update once. Its lines become events, as those of a playbook are."""
 
     def __init__(self, work: Work, node: str, notebook: Notebook, progress: Progress) -> None:
-        self.pod_name = ""
-        self.pod_uid: str | None = None
-        self.summary = Summary()
+        super().__init__(notebook, progress)
         self._work = work
         self._node = node
-        self._notebook = notebook
-        self._progress = progress
-        self._cancel: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
-
-    def cancel(self, failure: Failure) -> None:
-        """Stops the work; `execute` ends with `failure`."""
-        if not self._cancel.done():
-            self._progress.step(f"canceling: {failure.message}")
-            self._cancel.set_result(failure)
 
     async def execute(self) -> Outcome:
         """Does the work.
@@ -99,16 +85,3 @@ class UpdateRun:
         batch = Batch([event], bytearray(json.dumps(fields).encode("ascii") + b"\n"), counter)
         self._progress.events(batch)
         self._notebook.record(batch)
-
-    async def stored(self, offset: int) -> None:
-        """Nobody waits for that."""
-
-    async def bye(self) -> None:
-        """Nobody waits for that."""
-
-    def removal(self, outcome: Outcome) -> Coroutine[Any, Any, bool] | None:
-        """There is no pod."""
-        return None
-
-    async def close(self) -> None:
-        """Nothing is left open."""

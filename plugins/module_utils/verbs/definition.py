@@ -27,7 +27,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.surv
     variables,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import DEFAULTS
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import DEFAULTS, split_tags
 
 DEFAULT_GROUP = "default"
 """The stored group that jobs without any run in, where there is one."""
@@ -53,7 +53,7 @@ PROMPTED = {
 """What may be said at launch where the template asks for it; extra variables have rules of their own."""
 OF_WORKFLOW = ("inventory", "limit", "scm_branch", "skip_tags", "tags")
 """Those of them that a workflow passes on to its nodes."""
-OF_TEMPLATE_ONLY = ("name", "project", "playbook", "start_at_task", "become_enabled", "organization")
+OF_TEMPLATE_ONLY = ("name", "project", "playbook", "start_at_task", "become_enabled")
 """Options of an inline definition that no template asks for."""
 FROM_TEMPLATE = {
     "playbook": "playbook",
@@ -233,7 +233,7 @@ class _Reader:
             "credentials": [_stored(number) for number in values["credentials"]],
         }
         for name in ("tags", "skip_tags"):
-            options[name] = [tag for tag in options[name].split(",") if tag.strip()]
+            options[name] = split_tags(options[name])
         for name in PROMPTED:
             if name in given:
                 options[name] = self._prompted(name, given[name], options.get(name))
@@ -263,7 +263,7 @@ class _Reader:
             "inventory": _stored(template["inventory"]),
         }
         for name in ("tags", "skip_tags"):
-            of_template[name] = [tag for tag in of_template[name].split(",") if tag.strip()]
+            of_template[name] = split_tags(of_template[name])
         prompts = {name: value for name, value in of_template.items() if value}
         for name, value in asked.items():
             prompts[name] = self._prompted(name, value, None)
@@ -276,7 +276,7 @@ class _Reader:
                 "container_group is given with job_template; say instance_groups to choose other groups."
             )
         for name in OF_TEMPLATE_ONLY:
-            if name in given and name != "organization":
+            if name in given:
                 raise _invalid(f"{name} is given with job_template, which says it; leave it out.")
         self._check_asked(given, template, "job template")
 

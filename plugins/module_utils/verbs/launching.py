@@ -17,7 +17,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.obje
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.slices import slice_count
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.workflow import Node
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import NAME_LIMIT, one_line
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import launch_name
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import job_result
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import (
     Definition,
@@ -113,10 +113,7 @@ async def launch(
         hosts = len(await preparation.hosts())
         if part.number:
             hosts = len(range(part.number - 1, hosts, part.count))
-    if place is not None:
-        name = place.launch.name
-    else:
-        name = one_line(options.get("name") or "", NAME_LIMIT) or one_line(options["playbook"], NAME_LIMIT)
+    name = launch_name(options.get("name"), options["playbook"]) if place is None else place.launch.name
     order = Order(
         "ad_hoc_command" if options.get("module_name") else "job",
         name,

@@ -16,6 +16,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.obje
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.workflow_nodes import StoredNode
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import split_tags
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import (
     STORED,
@@ -241,7 +242,7 @@ def _prompts(node: StoredNode) -> Values:
     prompts: Values = {OTHER_NAMES.get(name, name): value for name, value in node.prompts.items()}
     for name in ("tags", "skip_tags"):
         if name in prompts:
-            prompts[name] = [tag for tag in prompts[name].split(",") if tag.strip()]
+            prompts[name] = split_tags(prompts[name])
     for name in ("inventory", "execution_environment"):
         if getattr(node, name) is not None:
             prompts[name] = {STORED: getattr(node, name)}

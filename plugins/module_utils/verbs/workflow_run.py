@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -18,9 +18,13 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.work
     decide,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.events import HOST_STATUSES, Summary
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import HOST_STATUSES
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
-from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import OwnedRun, Start
+from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import (
+    OwnedRun,
+    PodlessRun,
+    Start,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import Outcome
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import (
@@ -66,14 +70,8 @@ async def start_workflow(
     return await jobs.start(order, prepare, child=child)
 
 
-class WorkflowRun:
-    """Runs the nodes of one workflow job.
-
-    Attributes:
-        pod_name: empty: it has none of its own.
-        pod_uid: None.
-        summary: what its jobs add up to.
-    """
+class WorkflowRun(PodlessRun):
+    """Runs the nodes of one workflow job; its summary is what their jobs add up to."""
 
     def __init__(
         self,
@@ -83,25 +81,14 @@ class WorkflowRun:
         notebook: Notebook,
         progress: Progress,
     ) -> None:
-        self.pod_name = ""
-        self.pod_uid: str | None = None
-        self.summary = Summary()
+        super().__init__(notebook, progress)
         self._jobs = jobs
         self._nodes = nodes
         self._start_node = start_node
-        self._notebook = notebook
-        self._progress = progress
         self._statuses: dict[str, str] = {}
         self._running: dict[str, OwnedJob] = {}
         self._artifacts: dict[str, dict[str, Any]] = {}  # of each node, those before it included
         self._failed: list[str] = []
-        self._cancel: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
-
-    def cancel(self, failure: Failure) -> None:
-        """Cancels what runs, and starts nothing more; `execute` ends with `failure`."""
-        if not self._cancel.done():
-            self._progress.step(f"canceling: {failure.message}")
-            self._cancel.set_result(failure)
 
     async def execute(self) -> Outcome:
         """Runs the nodes to their end.
@@ -205,16 +192,3 @@ class WorkflowRun:
         more = f" and {len(self._failed) - NAMED} more" if len(self._failed) > NAMED else ""
         message = f"{explanation}: {'; '.join(self._failed[:NAMED])}{more}"
         return Outcome(Failure("WorkflowFailed", message), self.summary, None, True)
-
-    async def stored(self, offset: int) -> None:
-        """It has no output of its own."""
-
-    async def bye(self) -> None:
-        """Nobody waits for that."""
-
-    def removal(self, outcome: Outcome) -> Coroutine[Any, Any, bool] | None:
-        """There is no pod of its own."""
-        return None
-
-    async def close(self) -> None:
-        """Leaves its jobs to their owners."""

@@ -9,7 +9,8 @@ import asyncio
 import os
 import shutil
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -171,23 +172,23 @@ class _Update:
 
     # -- git --
 
-    async def _git(self, home: Path) -> ProjectRevision:
+    @asynccontextmanager
+    async def _mirror(self, home: Path) -> AsyncIterator[tuple[Mirror, Environ]]:
         source = self._source
         check_words(source.branch, source.refspec)
         address = git_address(source.url, source.login)
         async with git_access(source, address, self._commands, home) as access:
             mirror = Mirror(source, address, self._commands, access)
             await mirror.prepare()
+            yield mirror, access
+
+    async def _git(self, home: Path) -> ProjectRevision:
+        async with self._mirror(home) as (mirror, access):
             await mirror.fetch()
             return await self._check_out(mirror, await mirror.resolve(), access, home)
 
     async def _git_again(self, home: Path, commit: str) -> ProjectRevision:
-        source = self._source
-        check_words(source.branch, source.refspec)
-        address = git_address(source.url, source.login)
-        async with git_access(source, address, self._commands, home) as access:
-            mirror = Mirror(source, address, self._commands, access)
-            await mirror.prepare()
+        async with self._mirror(home) as (mirror, access):
             if not await mirror.has(commit):
                 await mirror.fetch()
             if not await mirror.has(commit):

@@ -59,8 +59,8 @@ def test_sockets_are_short_enough(root: Path) -> None:
 
 
 def test_two_clusters_share_no_name() -> None:
-    one, other = (configuration.Names.of(Path(path)) for path in ("/work/one", "/work/other"))
-    assert one == configuration.Names.of(Path("/work/one"))
+    one, other = (configuration.Names.of(Path(path)) for path in ("/srv/one", "/srv/other"))
+    assert one == configuration.Names.of(Path("/srv/one"))
     for ours, theirs in (
         (one.bridge, other.bridge),
         (one.cgroup, other.cgroup),
