@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -33,6 +34,8 @@ KEPT_WIDTH = 1024
 _COMPLAINT = re.compile(r"^(?:\x1b\[[\d;]*m)*(?:ERROR!|\[ERROR\]|[\w.-]+: error:).*", re.MULTILINE)
 """What ansible-playbook says before it ends; with wrong arguments, its whole help comes after it."""
 
+BEGINNING = ("starting", "running")
+"""The runner's statuses that say nothing of how it ends."""
 HOST_STATUSES = ("ok", "changed", "failed", "unreachable", "skipped")
 
 
@@ -217,12 +220,24 @@ class RunnerStream:
 
     Attributes:
         summary: what it added up to so far.
-        offset: bytes of the output before the first that is still needed: where another reader could start.
+        offset: bytes of the output before the first that is still needed: where another reader could start
+            that knows the events before it, and nothing else.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, offset: int = 0, known: Iterable[bytes] = ()) -> None:
+        """Starts to read.
+
+        Args:
+            offset: position in the output of the first byte to come.
+            known: the events before it, as JSON lines: those that were stored.
+        """
         self.summary = Summary()
-        self.offset = 0
+        for line in known:
+            self.summary.add(json.loads(line))
+        self._known = self.summary.events
+        self.offset = offset
+        self._read = offset
+        self._ending = False  # what comes now is known to no store, and will be needed again
         self._kept = bytearray()
         self._searched = 0
         self._archive_left = 0
@@ -248,11 +263,16 @@ class RunnerStream:
                 if len(kept) - start > MAX_LINE:
                     raise _violation(f"a line of more than {MAX_LINE} bytes")
                 break
+            ending = self._ending
             self._take(kept[start : end + 1], batch)
+            if self._ending and not ending:
+                self.offset = self._read + start
             start = end + 1
         del kept[:start]
         self._searched = len(kept)
-        self.offset += start
+        self._read += start
+        if not self._ending:
+            self.offset = self._read
         batch.offset = self.offset
         return batch
 
@@ -264,17 +284,26 @@ class RunnerStream:
         if "event" in fields:
             if fields.get("uuid") == 0:  # ansible-runner's keepalive
                 return
+            if self._is_known(fields.get("counter")):
+                return
             batch.events.append(summary.add(fields))
             batch.lines += line
         elif "status" in fields:
             summary.note_status(fields)
+            self._ending = self._ending or summary.status not in BEGINNING
         elif "zipfile" in fields:
+            self._ending = True
             size = fields["zipfile"]
             if not _is_integer(size) or not 0 <= size <= MAX_ARTIFACTS:
                 raise _violation(f"artifacts of {size!r} bytes, where {MAX_ARTIFACTS} are allowed")
             self._archive_left = (size + 2) // 3 * 4
         elif "eof" in fields:
+            self._ending = True
             summary.eof = True
+
+    def _is_known(self, counter: object) -> bool:
+        """Whether this comes again: an event after the first sign of the end, where reading starts anew."""
+        return _is_integer(counter) and 1 <= counter <= self._known
 
 
 def stored_event(line: bytes) -> Event:

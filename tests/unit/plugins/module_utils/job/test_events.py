@@ -64,7 +64,7 @@ def test_any_cut_reads_the_same(size: int) -> None:
     assert [entry.counter for entry in seen] == [1, 2, 3, 4, 5, 6, 7]
     assert seen[1] == Event(2, "runner_on_ok", "ok: [a]", changed=True)
     assert [stored_event(raw) for raw in lines.splitlines()] == seen
-    assert stream.offset == len(STREAM)
+    assert stream.offset == STREAM.index(line(status="failed"))
     summary = stream.summary
     assert (summary.status, summary.eof, summary.stats, summary.playbook_started) == (
         "failed",
@@ -79,6 +79,31 @@ def test_any_cut_reads_the_same(size: int) -> None:
         {"host": "b", "task": "t", "play": "p", "msg": "no", "status": "failed"},
         {"host": "d", "task": "t2", "play": "", "msg": "no route", "status": "unreachable"},
     ]
+
+
+@pytest.mark.parametrize("size", [1, 64, 1000])
+def test_another_reader_goes_on_wherever_the_first_was_stopped(size: int) -> None:
+    """It knows the events that were stored, and sees the output again from the offset that goes with them."""
+    whole = RunnerStream()
+    whole.feed(STREAM)
+    first, lines = RunnerStream(), b""
+    for start in range(0, len(STREAM), size):
+        batch = first.feed(STREAM[start : start + size])
+        lines += bytes(batch.lines)
+        second = RunnerStream(batch.offset, lines.splitlines())
+        more = second.feed(STREAM[batch.offset :])
+        assert second.summary == whole.summary
+        assert [entry.counter for entry in more.events] == list(range(first.summary.events + 1, 8))
+
+
+def test_an_event_after_the_end_began_is_not_taken_twice() -> None:
+    early, late = event(1, "playbook_on_start"), event(2, "playbook_on_stats")
+    ending = line(status="failed")
+    first = RunnerStream()
+    assert first.feed(early + ending + late).offset == len(early)
+    second = RunnerStream(len(early), (early, late))
+    assert second.feed(ending + late + line(eof=True)).events == []
+    assert (second.summary.events, second.summary.eof) == (2, True)
 
 
 def test_offset_stays_before_an_unfinished_line() -> None:
