@@ -78,19 +78,31 @@ class Conversation:
         payload: asyncio.Future[PayloadSource],
         listener: Listener,
         terms: Terms,
+        resume: int | None = None,
     ) -> None:
+        """Gets ready.
+
+        Args:
+            attach: opens a stream to the supervisor.
+            payload: what the supervisor is to run; waited for when it asks for it.
+            listener: hears what the supervisor says.
+            terms: what is agreed.
+            resume: where another controller has begun this talk, the position in the worker's output up to
+                which it has stored all.
+        """
         self.ended: wire.Ended | None = None
         self.heard = False
-        self.stored = 0
+        self.stored = resume or 0
         self._attach = attach
+        self._taken_over = resume is not None
         self._payload = payload
         self._source: PayloadSource | None = None
         self._listener = listener
         self._terms = terms
         self._session = terms.lease * ATTACHES_PER_LEASE
-        self._arrived = 0
-        self._passed_on = 0  # output below it is stored, or waits for the store
-        self._acknowledged = 0
+        self._arrived = self.stored
+        self._passed_on = self.stored  # output below it is stored, or waits for the store
+        self._acknowledged = self.stored
         self._whole = False
         self._started = False
         self._cancel_grace: float | None = None
@@ -204,7 +216,8 @@ class Conversation:
         self._unwritable = None
         self._stream = stream = await self._attached()
         decoder = wire.Decoder()
-        await stream.write(wire.attach(self._session, self._arrived))
+        anew = self._taken_over and not self.heard
+        await stream.write(wire.attach(self._session, self._arrived, anew=anew))
         deadline = time.monotonic() + HELLO_LIMIT
         while True:
             received = await self._read(stream, deadline - time.monotonic())
@@ -273,6 +286,7 @@ class Conversation:
         self._acknowledged = self._arrived
         if hello.state in ("waiting", "receiving"):
             self._received, self._received_before = hello.payload, -1
+            self._listener.wanted()
             self._send_payload(hello.payload)
         else:
             self._note_whole()

@@ -1,13 +1,14 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes a job's pod: again while a quota leaves no room, and never two of them."""
+"""Makes a job's pod: again while a quota leaves no room, and never two of them; or finds the one it has."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
@@ -16,6 +17,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
     Unreachable,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import REFUSAL_GRACE
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pull_secret import PullSecret
@@ -97,6 +99,56 @@ class Creation:
             self._tries += 1
             await asyncio.wait((stop,), timeout=pause)
         raise stop.result()
+
+    async def find(
+        self, manifest: Document, uid: str, patience: float, stop: asyncio.Future[Failure]
+    ) -> Document:
+        """Finds the pod that an earlier owner of the job has made.
+
+        Args:
+            manifest: the pod's.
+            uid: the pod's.
+            patience: seconds for which the API server is asked again where it does not answer.
+            stop: whose failure ends this; but where the API server answers at once, the pod is found all the
+                same, so that its run can be stopped gently.
+
+        Returns:
+            The pod.
+
+        Raises:
+            Failure: `ControllerLost` where the pod is gone; the cluster's refusal, or that of `stop`.
+        """
+        self.uid, self.may_exist, self.since = uid, True, time.monotonic()
+        while True:
+            try:
+                pod = await self._existing(manifest)
+                break
+            except (Failure, Unreachable) as exc:
+                trouble = exc if isinstance(exc, Failure) else exc.failure
+                waited = time.monotonic() - self.since
+                if waited >= (REFUSAL_GRACE if isinstance(exc, Failure) else patience):
+                    trouble.message += f" This lasted {waited:.0f} s."
+                    raise trouble from exc
+            if not self._tries:
+                self._progress.warning(
+                    f"the pod can't be looked for, which is tried again: {trouble.message}"
+                )
+            pause = QUOTA_BACKOFF[min(self._tries, len(QUOTA_BACKOFF) - 1)]
+            self._tries += 1
+            await asyncio.wait((stop,), timeout=pause)
+            if stop.done():
+                raise stop.result()
+        if self._secret is not None:
+            with suppress(Failure, Unreachable):  # it is for nothing any more, where it is there at all
+                await self._secret.find()
+        if pod is None or pod["metadata"]["uid"] != uid:
+            self.may_exist = False
+            raise Failure(
+                "ControllerLost",
+                f"The controller that ran the job was gone, and now its pod {manifest['metadata']['name']} is"
+                " gone, too.",
+            )
+        return pod
 
     async def _try(self, manifest: Document, stop: asyncio.Future[Failure]) -> Document | None:
         """The pod; None where another try may make it."""

@@ -25,6 +25,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import
 
 HEARTBEAT_INTERVAL = 0.5
 """Seconds between two looks at the job's row: whether it shall be cancelled, and that its owner lives."""
+OWNERSHIP_LIMIT = 2.0
+"""Seconds for which a run that has ended waits for the store to say that the job is still its own."""
 FLUSH_LIMIT = 60.0
 """Seconds for which the last events may take to be stored."""
 STORE_LIMIT = 60.0
@@ -64,6 +66,7 @@ class JobOwner:
         store: JobStore,
         calls: StoreCalls,
         progress: Progress,
+        stored_events: int = 0,
     ) -> None:
         """Gets ready; `own` does it.
 
@@ -74,6 +77,7 @@ class JobOwner:
             store: where the job is kept.
             calls: the store's thread.
             progress: told what happens.
+            stored_events: counter of the last event that an earlier owner has stored.
         """
         self.unfinished: Failure | None = None
         self._job_id = job_id
@@ -82,8 +86,9 @@ class JobOwner:
         self._store = store
         self._calls = calls
         self._progress = progress
-        self._recorder = Recorder(store, calls, job_id, lease, self._events_stored)
+        self._recorder = Recorder(store, calls, job_id, lease, self._events_stored, stored_events)
         self._run: OwnedRun | None = None
+        self._ended = False  # the row says so
         loop = asyncio.get_running_loop()
         self._canceled: asyncio.Future[Failure] = loop.create_future()
         self._leaving: asyncio.Future[None] = loop.create_future()
@@ -113,8 +118,11 @@ class JobOwner:
             stack.callback(heart.cancel)
             try:
                 run = await self._started(stack)
+            except LeaseLost:
+                self._lose()
+                return
             except Exception as exc:  # nothing was started: the connection can't be used at all, for example
-                await self._finish(Outcome(Failure.of(exc), Summary()), None)
+                await self._finish(Outcome(Failure.of(exc), Summary()), "")
                 finished.set()
                 return
             if run is None:
@@ -125,7 +133,7 @@ class JobOwner:
             if self._canceled.done():
                 run.cancel(self._canceled.result())
             outcome = await self._execute(run)
-            if outcome is None:
+            if outcome is None or not await self._owns():
                 return
             removal = await self._settle(run, outcome)
             heart.cancel()
@@ -158,25 +166,62 @@ class JobOwner:
         try:
             await asyncio.wait((executing, self._leaving), return_when=asyncio.FIRST_COMPLETED)
             return executing.result() if executing.done() else None
+        except LeaseLost:
+            self._lose()
+            return None
         except Exception as exc:  # the outer edge of a job: its row must get a final status whatever happens
             return Outcome(Failure.of(exc), run.summary, None, True)
         finally:
             executing.cancel()
             await asyncio.gather(executing, return_exceptions=True)
 
+    def _lose(self) -> None:
+        """Leaves the job to another controller process, which has taken it over."""
+        if self.unfinished is None:
+            self.unfinished = Failure(
+                "ControllerLost",
+                f"Another controller process has taken job {self._job_id} over, since this one seemed to be"
+                " gone.",
+                hint=f"Wait for it with job_wait and job_id: {self._job_id}.",
+                retryable=False,
+            )
+        self.leave()
+
+    async def _owns(self) -> bool:
+        """Whether the job is still this owner's: only then may it end it, and delete its pod."""
+        try:
+            await within(OWNERSHIP_LIMIT, self._calls(self._store.heartbeat, self._job_id, self._lease))
+        except LeaseLost:
+            self._lose()
+            return False
+        except Exception as exc:  # nobody else can ask the store now, either
+            self._progress.step(f"the store does not answer now: {exc!r}", verbosity=2)
+        return True
+
     # -- the end --
 
     async def _settle(self, run: OwnedRun, outcome: Outcome) -> Removal | None:
         """Stores what is left, and has the pod deleted: whatever goes wrong, both are tried.
+
+        The row gets its final status before the pod goes: who takes the job over in between would find
+        neither.
 
         Returns:
             The pod's deletion, where that is not done yet.
         """
         removal: Removal | None = None
         if outcome.ended is None:  # the run may go on in there; else the pod keeps what is not stored yet
-            removal = self._start_removal(run, outcome)
+            removing = run.removal(outcome)
+            if removing is not None:
+                removal = Removal(run.pod_name, asyncio.create_task(removing))
         await self._store_rest(outcome)
-        removal = removal or self._start_removal(run, outcome)
+        removing = run.removal(outcome) if removal is None else None
+        await self._finish(outcome, run.pod_name if removal or removing else "")
+        if removing is not None:
+            if self._leaving.done():
+                removing.close()
+            else:
+                removal = Removal(run.pod_name, asyncio.create_task(removing))
         try:
             if outcome.ended is not None:
                 await run.bye()
@@ -185,9 +230,9 @@ class JobOwner:
             await run.close()
         except Exception as exc:
             self._progress.warning(f"the pod could not be taken leave of: {exc!r}")
-        if removal is not None and removal.task.done() and self._removed(removal):
-            removal = None
-        await self._finish(outcome, removal)
+        if removal is not None and removal.task.done():
+            await self._note_removal(removal)
+            return None
         return removal
 
     async def _store_rest(self, outcome: Outcome) -> None:
@@ -206,11 +251,6 @@ class JobOwner:
         elif outcome.failure.message != failure.message:
             self._progress.warning(f"the job's last events are not stored: {failure.message}")
 
-    @staticmethod
-    def _start_removal(run: OwnedRun, outcome: Outcome) -> Removal | None:
-        removing = run.removal(outcome)
-        return Removal(run.pod_name, asyncio.create_task(removing)) if removing is not None else None
-
     def _removed(self, removal: Removal) -> bool:
         """Whether a deletion that is over has succeeded; tells it, once, where not."""
         error = removal.task.exception()
@@ -224,21 +264,26 @@ class JobOwner:
     async def _finish_removal(self, removal: Removal) -> None:
         """Goes on deleting after the result was given."""
         await asyncio.wait((removal.task, self._leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not removal.task.done():
+        if removal.task.done():
+            await self._note_removal(removal)
+        else:
             removal.task.cancel()
             await asyncio.gather(removal.task, return_exceptions=True)
-        elif self._removed(removal):
+
+    async def _note_removal(self, removal: Removal) -> None:
+        """Has the row say that the pod is gone, where it is."""
+        if self._removed(removal) and self.unfinished is None:
             try:
                 await self._insist("that the pod is gone", self._store.pod_removed, self._job_id)
-            except Exception as exc:  # the result was given: this is no news for it
+            except Exception as exc:  # the status is stored: this is no news for the result
                 self._progress.warning(f"it is not stored that the pod is gone: {Failure.of(exc).message}")
 
-    async def _finish(self, outcome: Outcome, removal: Removal | None) -> None:
+    async def _finish(self, outcome: Outcome, pod_name: str) -> None:
         """Gives the row its final status.
 
         Args:
             outcome: how the run ended.
-            removal: the pod's deletion, where that is not done.
+            pod_name: of the pod that has still to be deleted; empty where there is none.
         """
         failure, summary, ended = outcome.failure, outcome.summary, outcome.ended
         columns: dict[str, Any] = {
@@ -250,14 +295,17 @@ class JobOwner:
             "event_count": self._recorder.stored_events,
             "changed": _changed(outcome),
             "artifacts": summary.artifacts,
-            "pod_deleted": removal is None,
+            "pod_deleted": not pod_name,
         }
         if ended is not None:
             columns["facts"] = {"memory_peak": ended.memory_peak, "cpu_seconds": ended.cpu_seconds}
-        if removal is not None:
-            columns["pod_name"] = removal.pod_name  # new where the answer to its create never came
+        if pod_name:
+            columns["pod_name"] = pod_name  # new where the answer to its create never came
         try:
             await self._insist("the job's end", self._store.finish, self._job_id, self._lease, **columns)
+            self._ended = True
+        except LeaseLost:
+            self._lose()
         except Exception as exc:
             cause = Failure.of(exc)
             self.unfinished = Failure(
@@ -300,7 +348,9 @@ class JobOwner:
                     self.cancel("Canceled by job_cancel.")
                 told = False
             except LeaseLost:
-                return  # it has ended; or it is another controller's, and storing ends the run here
+                if not self._ended:
+                    self._lose()
+                return
             except Exception as exc:  # without this its owner would seem to be gone
                 if not told:
                     self._progress.warning(f"job_cancel can't reach this job now: {Failure.of(exc).message}")
@@ -309,7 +359,9 @@ class JobOwner:
 
     def _storing_failed(self, run: OwnedRun, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, Failure):
+        if isinstance(error, LeaseLost):
+            self._lose()
+        elif isinstance(error, Failure):
             run.cancel(error)
         elif error is not None:
             run.cancel(Failure("ControllerLost", f"The job's events can't be stored: {error!r}"))

@@ -53,6 +53,9 @@ class Listener(Protocol):
     def disconnected(self, trouble: Unreachable) -> None:
         """A connection broke, or could not be made; it is tried again."""
 
+    def wanted(self) -> None:
+        """The supervisor waits for the payload, or for the rest of it."""
+
     def received(self) -> None:
         """The supervisor has the whole payload."""
 

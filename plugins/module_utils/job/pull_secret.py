@@ -86,6 +86,18 @@ class PullSecret:
         self._uid = str(made["metadata"]["uid"])
         self._progress.step(f"image pull secret {self._name} created", verbosity=1)
 
+    async def find(self) -> None:
+        """Finds the secret that an earlier owner of the job has made, to remove it in the end.
+
+        Raises:
+            Failure: the cluster's refusal.
+            Unreachable: the API server gave no answer.
+        """
+        found = await self._client.get_secret(self._namespace, self._name)
+        metadata = found["metadata"] if found is not None else {}
+        if (metadata.get("labels") or {}).get(JOB_UUID) == self._labels[JOB_UUID]:
+            self._uid, self.may_exist = str(metadata["uid"]), True
+
     async def _made(self) -> Document:
         earlier, self.may_exist = self.may_exist, True
         try:

@@ -52,6 +52,7 @@ class Recorder:
         job_id: int,
         lease: int,
         reached: Callable[[int], Awaitable[None]],
+        stored_events: int = 0,
     ) -> None:
         """Gets ready.
 
@@ -61,8 +62,9 @@ class Recorder:
             job_id: whose events.
             lease: fencing number of the job's owner.
             reached: told the offset of the worker's output below which all is stored.
+            stored_events: counter of the last event that is stored already.
         """
-        self.stored_events = 0
+        self.stored_events = stored_events
         self._store, self._calls = store, calls
         self._job_id, self._lease = job_id, lease
         self._reached = reached

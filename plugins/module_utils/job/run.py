@@ -122,18 +122,26 @@ class Run(SupervisedRun):
         manifest = self._manifest()
         worker = spec.worker_name(manifest)
         try:
-            pod = await self._creation.create(manifest, self._cancel)
+            pod = await self._pod(manifest)
         except (Failure, Unreachable):
             await self._remove_lonely_secret()
             raise
         watch = self._watch = self._new_watch(pod, worker)
         watching = asyncio.create_task(watch.run())
-        self.conversation = Conversation(self._attach(pod, worker), payload, self, self._terms())
+        resume = self._stream.offset if self._taken is not None else None
+        self.conversation = Conversation(self._attach(pod, worker), payload, self, self._terms(), resume)
         talk = asyncio.create_task(self._talk(self.conversation, watch))
         self._tasks += (watching, talk)
         return await self._await_end(talk, watch, watching)
 
     # -- the pod --
+
+    async def _pod(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        """The job's pod: a new one, or that of the job's earlier owner."""
+        if self._taken is None or not self._taken.pod_uid:
+            return await self._creation.create(manifest, self._cancel)
+        patience = self._launch.group.cluster_outage_timeout
+        return await self._creation.find(manifest, self._taken.pod_uid, patience, self._cancel)
 
     def _pull_secret(self) -> PullSecret | None:
         """The image pull secret, where the execution environment has a login."""

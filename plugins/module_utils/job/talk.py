@@ -49,6 +49,21 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class TakenOver:
+    """What is known of a run that an earlier owner of the job has begun.
+
+    Attributes:
+        pod_uid: of its pod; empty where that was never heard of.
+        stream: has read what is stored.
+        started: the playbook has begun.
+    """
+
+    pod_uid: str
+    stream: RunnerStream
+    started: bool
+
+
+@dataclass(frozen=True)
 class RunRequest:
     """What a run is made from.
 
@@ -57,12 +72,14 @@ class RunRequest:
         identity: names the pod.
         lease: fencing number of the job's owner.
         payload: builds the payload, and may stop early where the event is set; called in a thread.
+        taken: the run as it was found; None for a new one.
     """
 
     launch: Launch
     identity: PodIdentity
     lease: int
     payload: Callable[[threading.Event], Payload]
+    taken: TakenOver | None = None
 
 
 @dataclass
@@ -96,9 +113,12 @@ class SupervisedRun(ABC):
         self._launch = request.launch
         self._notebook = notebook
         self._progress = progress
-        self._stream = RunnerStream()
+        self._taken = request.taken
+        self._stream = self._taken.stream if self._taken is not None else RunnerStream()
         self._cancel: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
-        self._start_told = self._started = False
+        self._start_told = self._started = self._taken is not None and self._taken.started
+        self._answered = asyncio.Event()
+        self._wanted = asyncio.Event()
         self._away_since: float | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._marking: asyncio.Task[None] | None = None
@@ -147,9 +167,9 @@ class SupervisedRun(ABC):
             How it ended; a `Failure` of any kind is an outcome, not raised.
         """
         unwanted = threading.Event()
-        payload: asyncio.Future[PayloadSource] = asyncio.get_running_loop().run_in_executor(
-            None, lambda: PayloadFile(self._request.payload(unwanted))
-        )
+        payload: asyncio.Future[PayloadSource] = asyncio.ensure_future(self._build(unwanted))
+        if self._taken is None:
+            self.wanted()
         # A payload that can't be built must not wait for a pod: its failure stops the run like a cancel.
         payload.add_done_callback(self._payload_built)
         try:
@@ -163,7 +183,13 @@ class SupervisedRun(ABC):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             unwanted.set()  # it may be large: nobody waits until it is built
+            if not self._wanted.is_set():
+                payload.cancel()
             payload.add_done_callback(_close)
+
+    async def _build(self, unwanted: threading.Event) -> PayloadSource:
+        await self._wanted.wait()
+        return PayloadFile(await asyncio.to_thread(self._request.payload, unwanted))
 
     @abstractmethod
     async def _perform(self, payload: asyncio.Future[PayloadSource]) -> Outcome:
@@ -191,6 +217,10 @@ class SupervisedRun(ABC):
     async def _canceled(self, talk: asyncio.Task[Ended], failure: Failure) -> Outcome:
         """Lets the supervisor stop the run and send the rest of the output, where it can be reached."""
         conversation = self.conversation
+        if conversation is not None and self._taken is not None and not conversation.heard:
+            answer = asyncio.create_task(self._answered.wait())
+            self._tasks.append(answer)
+            await asyncio.wait((talk, answer), timeout=KILL_LIMIT, return_when=asyncio.FIRST_COMPLETED)
         if conversation is not None and conversation.heard:
             grace = self._launch.cancel_grace
             await conversation.cancel(grace)
@@ -227,6 +257,7 @@ class SupervisedRun(ABC):
 
     def connected(self) -> None:
         """Notes that the supervisor answers, and says so where the connection was gone."""
+        self._answered.set()
         if self._away_since is not None:
             away = time.monotonic() - self._away_since
             self._away_since = None
@@ -243,6 +274,10 @@ class SupervisedRun(ABC):
     @abstractmethod
     def _away(self, trouble: Unreachable) -> str:
         """What to say where a connection broke."""
+
+    def wanted(self) -> None:
+        """Has the payload built, which a run that was taken over needs only where it is not in the pod."""
+        self._wanted.set()
 
     def received(self) -> None:
         """Tells that the payload is where the run is."""

@@ -779,11 +779,7 @@ class Supervisor:
         session = self.session
         try:
             if record.kind == "attach":
-                resume = int(record.mapping().get("resume", 0))
-                if record.session < max(1, session.number):
-                    return
-                session.heard = time.monotonic()
-                session.attach(record.session, resume)
+                self._take_attach(record)
                 return
             if record.session != session.number or not session.number:
                 return
@@ -802,6 +798,17 @@ class Supervisor:
                 self.exit_code = EXIT_DONE
         except (ValueError, TypeError, OverflowError):
             return  # passed its checksum but says nothing: what is not understood is ignored
+
+    def _take_attach(self, record: Record) -> None:
+        session = self.session
+        facts = record.mapping()
+        resume = int(facts.get("resume", 0))
+        if record.session < max(1, session.number):
+            return
+        session.heard = time.monotonic()
+        if facts.get("anew") is True and session.state == "receiving":
+            self._forget_payload()
+        session.attach(record.session, resume)
 
     def _take_payload(self, record: Record) -> None:
         session = self.session
@@ -832,6 +839,14 @@ class Supervisor:
             self._digest = hashlib.sha256()
             self._payload = anonymous_file(self.run_folder)
         return self._payload
+
+    def _forget_payload(self) -> None:
+        """Drops what another controller has sent of its payload: this one sends its own."""
+        if self._payload is not None:
+            os.close(self._payload)
+            self._payload = None
+        self.session.payload = self._told_received = 0
+        self.session.state = "waiting"
 
     def _take_start(self, record: Record) -> None:
         session = self.session

@@ -58,9 +58,16 @@ _STATES: tuple[State, ...] = get_args(State)
 _CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 
-def attach(session: int, resume: int) -> bytes:
-    """Opens a session and asks for the output from offset `resume` on; repeat it until `hello` comes."""
-    return _encode_json("attach", session, {"protocol": PROTOCOL, "resume": resume})
+def attach(session: int, resume: int, *, anew: bool = False) -> bytes:
+    """Opens a session and asks for the output from offset `resume` on; repeat it until `hello` comes.
+
+    Args:
+        session: the session's number.
+        resume: position in the worker's output.
+        anew: what has arrived of a payload that is not whole is another controller's, and is dropped.
+    """
+    facts = {"protocol": PROTOCOL, "resume": resume, **({"anew": True} if anew else {})}
+    return _encode_json("attach", session, facts)
 
 
 def payload(session: int, offset: int, piece: bytes) -> bytes:

@@ -143,6 +143,9 @@ class Heard:
     def disconnected(self, trouble: Unreachable) -> None:
         self.told.append("disconnected")
 
+    def wanted(self) -> None:
+        """The payload of these tests is there from the start."""
+
     def received(self) -> None:
         self.told.append("received")
 

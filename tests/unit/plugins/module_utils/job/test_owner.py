@@ -13,9 +13,6 @@ from typing import Any
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.retry import RetryPolicy
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import (
-    LeaseLost,
-)
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job import owner, recorder, removal
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
@@ -289,13 +286,11 @@ async def test_store_that_is_too_slow_for_the_last_events(
         async with deadline(DEADLINE):
             await scene.told.heard.wait()
             owning.cancel("Nobody wants it.")
-            while at.exists:
-                await asyncio.sleep(0.02)
-            assert not task.done()
             while not any("last events" in warning for warning in scene.told.warnings):
                 await asyncio.sleep(0.02)
             release.set()
             await task
+            assert not at.exists
         assert scene.record.status == "canceled"
         assert "the job's last events are not stored: " in scene.told.warnings[-1]
         assert "0 s" in scene.told.warnings[-1]
@@ -411,23 +406,47 @@ async def test_job_that_another_controller_took_is_left_alone(
     scene: Scene, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with cluster(scene, authority, ENDLESS) as at:
-        task = asyncio.create_task(scene.own(at.connection))
+        owning = scene.owner(at.connection)
+        task = asyncio.create_task(owning.own(scene.finished))
         await asyncio.wait_for(scene.told.heard.wait(), DEADLINE)
         while not scene.record.event_count:
             await asyncio.sleep(0.02)
         await scene.calls(scene.store.claim, scene.job_id, "there")
-        await asyncio.sleep(0.3)
-        before = scene.record.heartbeat
-        await asyncio.sleep(0.3)
-        assert scene.record.heartbeat == before
-        assert not task.done()
+        before = scene.record
+        await asyncio.wait_for(task, DEADLINE)
+        assert owning.unfinished is not None
+        assert owning.unfinished.reason == "ControllerLost"
+        assert "taken" in owning.unfinished.message
+        assert (scene.record.status, scene.record.heartbeat) == ("running", before.heartbeat)
         assert at.exists
-        task.cancel()
-        with pytest.raises((asyncio.CancelledError, LeaseLost)):
-            await task
-        del task
+        del task, owning
         gc.collect()
         assert "LeaseLost" not in caplog.text
+
+
+@pytest.mark.parametrize("script", [GOOD, BEGIN + "print('garbage', flush=True)\n"])
+async def test_a_run_s_end_is_not_told_by_who_lost_the_job(
+    scene: Scene, authority: Authority, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was stopped for a while finds its run at the end, and the job with another one."""
+    async with cluster(scene, authority, script) as at:
+        owning = scene.owner(at.connection)
+        beat = scene.store.heartbeat
+        beats = 0
+
+        def taken(*arguments: Any) -> bool:
+            nonlocal beats
+            beats += 1
+            if beats > 1:
+                scene.store.claim(scene.job_id, "there")
+            return beat(*arguments)
+
+        monkeypatch.setattr(owner, "HEARTBEAT_INTERVAL", DEADLINE)
+        monkeypatch.setattr(scene.store, "heartbeat", taken)
+        await asyncio.wait_for(owning.own(scene.finished), DEADLINE)
+        assert at.exists
+    assert owning.unfinished is not None
+    assert scene.record.finished is None
 
 
 # --- leaving -----
@@ -485,18 +504,30 @@ async def test_result_does_not_wait_for_a_pod_that_can_t_be_deleted_now(
 async def test_result_waits_a_moment_for_the_pod_s_deletion(
     scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish = scene.store.finish
-    deleted: list[bool] = []
-
-    def noting(*arguments: Any, **columns: Any) -> None:
-        deleted.append(columns["pod_deleted"])
-        finish(*arguments, **columns)
-
     monkeypatch.setattr(owner, "QUICK_REMOVAL", DEADLINE)
-    monkeypatch.setattr(scene.store, "finish", noting)
     async with cluster(scene, authority, GOOD) as at:
+        task = asyncio.create_task(scene.own(at.connection))
+        await asyncio.wait_for(scene.finished.wait(), DEADLINE)
+        assert scene.record.pod_deleted
+        await task
+
+
+async def test_row_is_final_before_the_pod_is_deleted(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed between the two leaves a pod to delete, and not a job without a verdict."""
+    finish = scene.store.finish
+    seen: list[tuple[bool, bool]] = []
+    async with cluster(scene, authority, GOOD) as at:
+
+        def noting(*arguments: Any, **columns: Any) -> None:
+            seen.append((columns["pod_deleted"], at.exists))
+            finish(*arguments, **columns)
+
+        monkeypatch.setattr(scene.store, "finish", noting)
         await scene.own(at.connection)
-        assert deleted == [True]
+        assert seen == [(False, True)]
+        assert not at.exists
 
 
 async def test_pod_that_may_not_be_deleted_is_told(
