@@ -135,6 +135,7 @@ class JobStore:
             "sealed_launch": self._sealed(job.launch),
             "sealed_connection": self._sealed(job.connection),
             "sealed_request": self._sealed(job.request),
+            "sealed_caller": self._sealed(job.caller),
             **job.columns,
         }
 
@@ -166,21 +167,27 @@ class JobStore:
         }
         self.update(job_id, lease, namespace=namespace, **sealed, **columns)
 
-    def claim(self, job_id: int, owner: str) -> int:
+    def claim(self, job_id: int, owner: str, *, known: int | None = None, **columns: Any) -> int:
         """Takes the lease of a job from whoever has it; returns its fencing number.
 
+        Args:
+            job_id: the job.
+            owner: who takes it.
+            known: only from who has the lease of this number: of several who want to, one gets it.
+            columns: others to set with it.
+
         Raises:
-            LeaseLost: the job has ended.
+            LeaseLost: the job has ended, or somebody else was quicker.
         """
 
         def work(connection: Connection) -> int:
-            claimed = connection.execute(
-                update(jobs)
-                .where(jobs.c.id == job_id, jobs.c.status.in_(ACTIVE))
-                .values(lease=jobs.c.lease + 1, heartbeat=clock(connection), **_storable({"owner": owner}))
-            ).rowcount
-            if claimed != 1:
-                raise LeaseLost(f"job {job_id} has ended")
+            statement = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(ACTIVE))
+            if known is not None:
+                statement = statement.where(jobs.c.lease == known)
+            values = {"lease": jobs.c.lease + 1, "heartbeat": clock(connection)}
+            values.update(_storable({"owner": owner, **columns}))
+            if connection.execute(statement.values(values)).rowcount != 1:
+                raise LeaseLost(f"job {job_id} has ended, or another controller owns it")
             # The row is this transaction's until its end. (RETURNING would need SQLite 3.35.)
             return int(connection.execute(select(jobs.c.lease).where(jobs.c.id == job_id)).scalar_one())
 
@@ -234,7 +241,8 @@ class JobStore:
             raise ValueError(f"{status} is no final status")
 
         def work(connection: Connection) -> None:
-            values = {**columns, "status": status, "finished": clock(connection), "sealed_launch": None}
+            values = {**columns, "status": status, "finished": clock(connection)}
+            values.update(sealed_launch=None, sealed_caller=None)
             _update(connection, job_id, lease, values)
             _forget_connection(connection, job_id)
 
@@ -368,6 +376,14 @@ class JobStore:
         """
         return self._unsealed(job_id, jobs.c.sealed_request, "request")
 
+    def caller(self, job_id: int) -> dict[str, Any]:
+        """Who launched a job that has not ended, and in what environment.
+
+        Raises:
+            Failure: `InvalidConfiguration`, where it is not kept any more, or the key is not the one.
+        """
+        return self._unsealed(job_id, jobs.c.sealed_caller, "caller")
+
     def connection(self, job_id: int) -> dict[str, Any]:
         """The connection of a job that has not ended, or whose pod has still to be deleted.
 
@@ -402,6 +418,11 @@ class JobStore:
             statement = statement.where(jobs.c[name] == value)
         return self._records(statement.limit(None if limit is None else min(limit, MAX_ID)))
 
+    def owned_on(self, machine: str) -> Sequence[JobRecord]:
+        """Jobs that have not ended and that processes of a machine own, the oldest first."""
+        mine = jobs.c.owner.startswith(machine, autoescape=True)
+        return self._records(select(*_COLUMNS).where(jobs.c.status.in_(ACTIVE), mine).order_by(jobs.c.id))
+
     def stale(self, seconds: float) -> Sequence[JobRecord]:
         """Jobs that have not ended and whose owner has not been heard of for so long, the oldest first."""
         heard = func.coalesce(jobs.c.heartbeat, jobs.c.created)
@@ -409,10 +430,31 @@ class JobStore:
         return self._records(statement, older=heard, seconds=seconds)
 
     def undeleted_pods(self, older_than: float) -> Sequence[JobRecord]:
-        """Jobs that ended so many seconds ago and whose pods have still to be deleted, the oldest first."""
+        """Jobs that have ended and whose pods have still to be deleted, the oldest first.
+
+        Args:
+            older_than: seconds since they ended, or since somebody has last tried to delete the pod.
+        """
         # Only who has ended has `finished`; to ask for the status would have all that ended looked at.
-        statement = select(*_COLUMNS).where(jobs.c.pod_deleted.is_(False))
-        return self._records(statement.order_by(jobs.c.id), older=jobs.c.finished, seconds=older_than)
+        statement = select(*_COLUMNS).where(jobs.c.pod_deleted.is_(False), jobs.c.finished.is_not(None))
+        tried = func.coalesce(jobs.c.heartbeat, jobs.c.finished)
+        return self._records(statement.order_by(jobs.c.id), older=tried, seconds=older_than)
+
+    def claim_pod(self, job_id: int, owner: str, seconds: float) -> bool:
+        """Takes the deletion of an ended job's pod upon oneself, unless somebody did within these seconds."""
+
+        def work(connection: Connection) -> bool:
+            now = clock(connection)
+            statement = update(jobs).where(
+                jobs.c.id == job_id,
+                jobs.c.pod_deleted.is_(False),
+                jobs.c.finished.is_not(None),
+                func.coalesce(jobs.c.heartbeat, jobs.c.finished) <= now - seconds,
+            )
+            values = {**_storable({"owner": owner}), "heartbeat": now}
+            return connection.execute(statement.values(values)).rowcount == 1
+
+        return self._database.write(work)
 
     def _records(
         self, statement: Select[Any], *, older: ColumnElement[Any] | None = None, seconds: float = 0.0

@@ -34,6 +34,7 @@ class NewJob:
         launch: what is run, where that is known already; sealed.
         connection: to the cluster, likewise.
         request: what was asked for, to launch it again; sealed, and kept with the job.
+        caller: who launches, and in what environment; sealed.
         columns: others of its row: what it is from, which groups it may run in, whose slice or node it is.
     """
 
@@ -47,6 +48,7 @@ class NewJob:
     launch: dict[str, Any] | None = None
     connection: dict[str, Any] | None = None
     request: dict[str, Any] | None = None
+    caller: dict[str, Any] | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -45,6 +45,7 @@ SEALED: tuple[Column[str], ...] = (
     jobs.c.sealed_launch,
     jobs.c.sealed_connection,
     jobs.c.sealed_request,
+    jobs.c.sealed_caller,
     *(kind.table.c.sealed for kind in KINDS.values()),
     object_tables.inventory_sources.c.sealed_content,
     object_tables.workflow_nodes.c.sealed,

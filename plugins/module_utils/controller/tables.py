@@ -78,7 +78,8 @@ jobs = Table(
     Column("heartbeat", Float),
     Column("cancel_requested", Boolean, nullable=False, default=False),
     Column("stored_offset", BigInteger, nullable=False, default=0),
-    # What runs; sealed, and forgotten at the job's end.
+    # What runs, and for whom; sealed, and forgotten at the job's end.
+    Column("sealed_caller", Text),
     Column("sealed_launch", Text),
     Column("sealed_connection", Text),
     # What was asked for, to launch it again; sealed, and kept with the job.

@@ -67,6 +67,8 @@ class JobOwner:
         calls: StoreCalls,
         progress: Progress,
         stored_events: int = 0,
+        *,
+        begun: bool = False,
     ) -> None:
         """Gets ready; `own` does it.
 
@@ -78,11 +80,13 @@ class JobOwner:
             calls: the store's thread.
             progress: told what happens.
             stored_events: counter of the last event that an earlier owner has stored.
+            begun: that owner has begun with the job: it is cancelled only when it is known what there is.
         """
         self.unfinished: Failure | None = None
         self._job_id = job_id
         self._lease = lease
         self._prepare = prepare
+        self._begun = begun
         self._store = store
         self._calls = calls
         self._progress = progress
@@ -148,7 +152,9 @@ class JobOwner:
             Failure: it can't, or it was cancelled.
         """
         preparing = asyncio.ensure_future(self._prepare())
-        news = (preparing, self._canceled, self._leaving)
+        news: set[asyncio.Future[Any]] = {preparing, self._leaving}
+        if not self._begun:
+            news.add(self._canceled)
         try:
             await asyncio.wait(news, return_when=asyncio.FIRST_COMPLETED)
             if preparing.done():
@@ -156,7 +162,7 @@ class JobOwner:
         finally:
             preparing.cancel()
             await asyncio.gather(preparing, return_exceptions=True)
-        if self._canceled.done():
+        if self._canceled.done() and not self._leaving.done():
             raise self._canceled.result()
         return None
 

@@ -77,7 +77,7 @@ class PodIdentity:
     @property
     def pull_secret_name(self) -> str:
         """Of the pod's image pull secret, where it has one: it follows from the pod's."""
-        return f"{self.pod_name}-pull"
+        return pull_secret_name(self.pod_name)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -89,6 +89,11 @@ class PodIdentity:
             f"{LABEL_PREFIX}attempt": str(self.attempt),
             f"{LABEL_PREFIX}controller": _label_value(self.controller),
         }
+
+
+def pull_secret_name(pod_name: str) -> str:
+    """Of the image pull secret of a job's pod, where that has one."""
+    return f"{pod_name}-pull"
 
 
 def default_pod_spec() -> dict[str, Any]:

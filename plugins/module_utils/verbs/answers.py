@@ -22,7 +22,7 @@ LAUNCHING = frozenset(
     )
 )
 """The verbs that make a job, so that it is left alone where their job process is gone."""
-OF_JOBS = LAUNCHING | {"job_cancel", "job_wait"}
+OF_JOBS = LAUNCHING | {"adopt_job", "job_cancel", "job_wait"}
 """The verbs whose result has a job in it."""
 
 

@@ -30,9 +30,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher 
     LAST_WORDS,
     call,
     ended,
-    request_line,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request, request_line
 
 TAKEN = b"taken\n"
 """What the process says when it has the request and needs nobody any more."""

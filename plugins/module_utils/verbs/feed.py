@@ -71,6 +71,16 @@ class JobFeed:
         else:
             self._feed.leave_gap(self, batch.events[0].counter - 1, batch.events[-1].counter)
 
+    def catch_up(self, shown: int, last: int) -> None:
+        """Tells the output of stored events that the launcher has not seen.
+
+        Args:
+            shown: counter of the last event that it has.
+            last: counter of the last event that is stored.
+        """
+        if last > shown:
+            self._feed.leave_gap(self, shown, last)
+
     def output(self, events: list[Event]) -> None:
         """Shows the output of events."""
         self._feed.output(self.lines(events))
@@ -78,7 +88,9 @@ class JobFeed:
     def lines(self, events: list[Event]) -> Message | None:
         """The message that shows the output of events, where there is any."""
         lines = [(event.name, event.changed, plain_text(event.stdout)) for event in events if event.stdout]
-        return {"type": "output", "job": self._job_id, "events": lines} if lines else None
+        if not lines:
+            return None
+        return {"type": "output", "job": self._job_id, "events": lines, "last": events[-1].counter}
 
     def left_out(self, why: str) -> Message | None:
         """The message, once, that says that output is missing."""

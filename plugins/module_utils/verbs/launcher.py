@@ -20,7 +20,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import one_line
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import advice
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import LAUNCHING, refused
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request, request_line
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arguments import STORE
 
 ENTRY = Path(__file__).with_name("entry.py")
@@ -34,6 +34,8 @@ LIBRARIES = {
 }
 """What to install for each library that the job process imports; requirements.txt asks for the same."""
 
+RESUMPTIONS = 3
+"""How often a job is gone on with whose job process was killed while its launcher waits."""
 LAST_WORDS = 8192
 """Bytes of a process' standard error that are kept to explain its end."""
 
@@ -61,13 +63,55 @@ def call(request: Request, show: Show, entry: Path = ENTRY) -> dict[str, Any]:
     Returns:
         The result of the verb.
     """
-    launched: dict[str, Any] = {}
+    launched = _Launched(request, show)
+    result, death = _ask(request, launched.listen, entry)
+    for _time in range(RESUMPTIONS):
+        if result is not None or launched.job_id is None:
+            break
+        show(launched.goes_on(death))
+        result, death = _ask(launched.resumption(), launched.listen, entry)
+    if result is not None:
+        return result
+    if launched.job_id is None:
+        return refused(request.verb, death)
+    facts = {**refused(request.verb, death)["job"], "id": launched.job_id, "name": launched.name}
+    return _left_alone(request, death, facts, entry)
 
-    def listen(message: dict[str, Any]) -> None:
-        if message["type"] == "job" and not message["child"] and request.verb in LAUNCHING:
-            launched.update(id=message["id"], name=message["name"])
-        show(message)
 
+class _Launched:
+    """What a launcher has heard of the job that it has launched."""
+
+    def __init__(self, request: Request, show: Show) -> None:
+        self.job_id: int | None = None
+        self.name = ""
+        self._request = request
+        self._show = show
+        self._shown: dict[int, int] = {}
+
+    def listen(self, message: dict[str, Any]) -> None:
+        """Hears a message of a job process, and shows it."""
+        if message["type"] == "job" and not message["child"] and self._request.verb in LAUNCHING:
+            if self.job_id == message["id"]:
+                return  # it is taken over, and known already
+            self.job_id, self.name = message["id"], message["name"]
+        if message["type"] == "output":
+            self._shown[message["job"]] = message["last"]
+        self._show(message)
+
+    def goes_on(self, death: Failure) -> dict[str, Any]:
+        """The message that says what has happened, and what happens now."""
+        text = f"{death.message} Another one takes job {self.job_id} over."
+        return {"type": "warning", "job": self.job_id, "text": text}
+
+    def resumption(self) -> Request:
+        """The request that goes on with the job."""
+        place = {name: self._request.params.get(name) for name in STORE}
+        params = {**place, "job_id": self.job_id, "shown": self._shown}
+        return replace(self._request, verb="adopt_job", params=params)
+
+
+def _ask(request: Request, listen: Show, entry: Path) -> tuple[dict[str, Any] | None, Failure]:
+    """The result of one job process; None where it ended without one, and how it ended."""
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(  # noqa: S603 - our own script, in the Python that runs this
             (sys.executable, str(entry)),
@@ -79,16 +123,13 @@ def call(request: Request, show: Show, entry: Path = ENTRY) -> dict[str, Any]:
         )
         try:
             result = _talk(process, request, listen)
-            if result is None:
-                process.wait()
-                errors.seek(0)
-                words = errors.read()[-LAST_WORDS:].decode("utf-8", "replace")
-                message = f"The job process {ended(process.returncode)} before it gave a result."
-                failure = Failure("ControllerLost", message, traceback=words)
-                result = refused(request.verb, failure)
-                if launched:
-                    result = _left_alone(request, failure, {**result["job"], **launched}, entry)
-            return result
+            if result is not None:
+                return result, Failure("ControllerLost", "")
+            process.wait()
+            errors.seek(0)
+            words = errors.read()[-LAST_WORDS:].decode("utf-8", "replace")
+            message = f"The job process {ended(process.returncode)} before it gave a result."
+            return None, Failure("ControllerLost", message, traceback=words)
         finally:
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
@@ -171,19 +212,9 @@ def _message(line: bytes) -> dict[str, Any]:
     return {"type": "warning", "job": None, "text": text}
 
 
-def request_line(request: Request) -> bytes:
-    """A request as a process reads it from its standard input."""
-    return json.dumps(request.as_message(), default=_plain).encode("ascii") + b"\n"
-
-
 def ended(status: int) -> str:
     """How a process ended, by its return code, as the middle of a sentence."""
     return f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
-
-
-def _plain(value: object) -> object:
-    """What YAML and Ansible know and JSON does not: dates, sets and vaulted text, which is decrypted."""
-    return sorted(value, key=str) if isinstance(value, (set, frozenset)) else str(value)
 
 
 def _missing(library: str) -> Failure:

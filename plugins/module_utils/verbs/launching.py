@@ -42,8 +42,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request i
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.resolution import Caller
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.workflow_run import (
+    Plan,
     StartNode,
-    start_workflow,
 )
 
 
@@ -122,19 +122,19 @@ async def launch(
             definition, impact(hosts, int(options["forks"])), launch_type=launch_type, **(columns or {})
         ),
         bool(options["wait"]),
+        caller.to_stored(),
     )
     count = slice_count(wanted, hosts or 0, prompted=not definition.job_template) if wanted > 1 else 1
     share = hosts if hosts is None or count < 2 else -(-hosts // count)
     await preparation.check_size(impact(share, int(options["forks"])))
     if count > 1:
-        return await _launch_slices(jobs, preparation, order, count, hosts or 0, child=child)
+        plan = plan_slices(jobs, preparation, order, count, hosts or 0)
+        return await plan.start(jobs, child=child)
     return await jobs.start(order, partial(preparation.prepare, part=part), child=child)
 
 
-async def _launch_slices(
-    jobs: OwnedJobs, preparation: Preparation, order: Order, count: int, hosts: int, *, child: bool
-) -> OwnedJob:
-    """Starts a job for each slice, within a workflow job, as AWX does."""
+def plan_slices(jobs: OwnedJobs, preparation: Preparation, order: Order, count: int, hosts: int) -> Plan:
+    """A job for each slice, within a workflow job, as AWX does."""
     forks = int(order.request["definition"]["options"]["forks"])
 
     def start_slice(parent: OwnedJob) -> StartNode:
@@ -150,7 +150,8 @@ async def _launch_slices(
                 "task_impact": impact(len(range(number - 1, hosts, count)), forks),
                 "allow_simultaneous": True,
             }
-            part = Order("job", f"{order.name} {number}/{count}", order.request, columns, order.wait)
+            name = f"{order.name} {number}/{count}"
+            part = Order("job", name, order.request, columns, order.wait, order.caller)
             return await jobs.start(part, partial(preparation.prepare, part=Slice(number, count)), child=True)
 
         return start
@@ -161,9 +162,10 @@ async def _launch_slices(
         order.request,
         {**order.columns, "candidates": None, "job_slice_count": count},
         order.wait,
+        order.caller,
     )
     nodes = [Node(str(number)) for number in range(1, count + 1)]
-    return await start_workflow(jobs, whole, nodes, start_slice, child=child)
+    return Plan(whole, nodes, start_slice)
 
 
 async def own_to_the_end(jobs: OwnedJobs, job: OwnedJob, launcher: Launcher, *, wait: bool) -> None:

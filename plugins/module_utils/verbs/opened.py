@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import (
@@ -15,6 +15,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Event, stored_event
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.orphans import orphans, start_adopter
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 
 OUTPUT_EVENTS = 500
@@ -30,6 +31,15 @@ class OpenStore:
         self.store = store
         self.calls = calls
         self.options = options
+
+    async def see_to_orphans(self, request: Request) -> None:
+        """Has a process of its own see to jobs and pods that are left without one; not in check mode."""
+        if request.check:
+            return
+        found = await self.calls(orphans, self.store)
+        if found.jobs or found.pods:
+            with suppress(OSError):  # of a machine that can't start another process: the next verb may
+                start_adopter(request)
 
     async def events_after(self, job_id: int, counter: int) -> list[Event]:
         """The next events after a counter: up to `OUTPUT_EVENTS`, or a few with much output."""
@@ -47,8 +57,12 @@ class OpenStore:
 
 
 @asynccontextmanager
-async def open_store(request: Request) -> AsyncIterator[OpenStore]:
+async def open_store(request: Request, *, adopts: bool = True) -> AsyncIterator[OpenStore]:
     """The store that the request names.
+
+    Args:
+        request: what names it.
+        adopts: where jobs in it are left without a process, have one see to them.
 
     Raises:
         Failure: `InvalidConfiguration`, where it can't be opened.
@@ -57,8 +71,11 @@ async def open_store(request: Request) -> AsyncIterator[OpenStore]:
     calls = StoreCalls()
     try:
         store = await calls(JobStore.open, options)
+        opened = OpenStore(store, calls, options)
         try:
-            yield OpenStore(store, calls, options)
+            if adopts:
+                await opened.see_to_orphans(request)
+            yield opened
         finally:
             await calls(store.close)
     finally:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord, NewJob
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import this_process
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import (
+    JobRecord,
+    NewJob,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
@@ -33,6 +37,7 @@ class Order:
         request: what was asked for, to launch it again.
         columns: others of its row.
         wait: its launcher waits for it.
+        caller: who launches, as `Caller.to_stored` says it; None where nobody else could go on with the job.
     """
 
     type: str
@@ -40,6 +45,7 @@ class Order:
     request: dict[str, Any] = field(repr=False)
     columns: Mapping[str, Any] = field(default_factory=dict)
     wait: bool = True
+    caller: dict[str, Any] | None = field(default=None, repr=False)
 
 
 class OwnedJob:
@@ -56,9 +62,9 @@ class OwnedJob:
         task: goes on until its pod is gone, too.
     """
 
-    def __init__(self, job_id: int, order: Order, lease: int, identity: PodIdentity, feed: JobFeed) -> None:
-        self.id = job_id
-        self.name = order.name
+    def __init__(self, name: str, lease: int, identity: PodIdentity, feed: JobFeed) -> None:
+        self.id = identity.job_id
+        self.name = name
         self.lease = lease
         self.identity = identity
         self.feed = feed
@@ -116,7 +122,26 @@ class OwnedJobs:
             prepare: waits for what it needs.
             child: it is one of several that run at once for another one.
         """
-        making = asyncio.create_task(self._make(order, prepare, child))
+        return await self._insist(self._make(order, prepare, child))
+
+    async def adopt(
+        self, record: JobRecord, prepare: Prepare, *, child: bool = False, shown: int | None = None
+    ) -> OwnedJob:
+        """Takes a job over whose owner is gone, and goes on with it.
+
+        Args:
+            record: the job, as it was found.
+            prepare: waits for what it still needs.
+            child: it is one of several that run at once for another one.
+            shown: the launcher has seen its output up to this event; None where it is to see none of it.
+
+        Raises:
+            LeaseLost: it has ended, or somebody else was quicker.
+        """
+        return await self._insist(self._take(record, prepare, child, shown))
+
+    async def _insist(self, made: Coroutine[Any, Any, OwnedJob]) -> OwnedJob:
+        making = asyncio.create_task(made)
         self._making.add(making)
         making.add_done_callback(self._making.discard)
         try:
@@ -134,16 +159,50 @@ class OwnedJobs:
             wait=order.wait,
             controller_node=self.request.controller_node,
             request=order.request,
+            caller=order.caller,
             columns={"launched_by": self.request.launched_by, **order.columns},
         )
         job_id = await calls(store.create, row)
-        lease = await calls(store.claim, job_id, self.request.controller_node)
+        lease = await calls(store.claim, job_id, this_process())
         identity = PodIdentity(job_id, row.uuid, 1, self.request.controller_node)
-        feed = self.feed.job(
-            job_id, order.name, lambda counter: self.opened.events_after(job_id, counter), child=child
+        return self._own(order.name, lease, identity, prepare, child=child)
+
+    async def _take(self, record: JobRecord, prepare: Prepare, child: bool, shown: int | None) -> OwnedJob:
+        node = self.request.controller_node
+        lease = await self.opened.calls(
+            self.opened.store.claim, record.id, this_process(), known=record.lease, controller_node=node
         )
-        job = OwnedJob(job_id, order, lease, identity, feed)
-        job.owner = JobOwner(job_id, lease, lambda: prepare(job), store, calls, feed)
+        identity = PodIdentity(record.id, record.uuid, 1, node)
+        job = self._own(record.name, lease, identity, prepare, child=child, taken=record)
+        if shown is not None:
+            job.feed.catch_up(shown, record.event_count)
+        return job
+
+    def _own(
+        self,
+        name: str,
+        lease: int,
+        identity: PodIdentity,
+        prepare: Prepare,
+        *,
+        child: bool,
+        taken: JobRecord | None = None,
+    ) -> OwnedJob:
+        job_id = identity.job_id
+        feed = self.feed.job(
+            job_id, name, lambda counter: self.opened.events_after(job_id, counter), child=child
+        )
+        job = OwnedJob(name, lease, identity, feed)
+        job.owner = JobOwner(
+            job_id,
+            lease,
+            lambda: prepare(job),
+            self.opened.store,
+            self.opened.calls,
+            feed,
+            taken.event_count if taken is not None else 0,
+            begun=taken is not None and (bool(taken.namespace) or taken.status in ("waiting", "running")),
+        )
         job.task = asyncio.create_task(job.owner.own(job.finished))
         job.task.add_done_callback(lambda task: setattr(feed, "all_stored", True))
         self._owned.append(job)

@@ -7,27 +7,31 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.capacity import (
     Group,
     never_fits,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.slices import (
     pare_inventory,
     slice_hosts,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.ansible_inventory import Reading
+from ansible_collections.jobpods.controller.plugins.module_utils.job.events import RunnerStream
 from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import (
     Inventory,
     inventory_hosts,
     launch_inventory,
     read_inventory,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import InventorySource
+from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import InventorySource, Launch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import (
     read_inventory as read_inventory_option,
 )
@@ -36,7 +40,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run i
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload, build_payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.project.revisions import ProjectRevision
 from ansible_collections.jobpods.controller.plugins.module_utils.job.run import in_pod
-from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import RunRequest
+from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import RunRequest, TakenOver
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import Definition
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import OwnedJob, OwnedJobs
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.resolution import (
@@ -136,6 +140,36 @@ class Preparation:
         )
         return self._start(job, place, revision)
 
+    async def resume(self, job: OwnedJob, record: JobRecord, part: Slice = WHOLE) -> Start:
+        """Goes on with a job whose owner is gone, from where that one has brought it.
+
+        Raises:
+            Failure: it can't be gone on with.
+        """
+        store = self._store
+        try:
+            launch = Launch.from_stored(await self._calls(store.launch, record.id))
+        except Failure:  # it had no place yet, or a moment ago: nothing of it has begun
+            return await self.prepare(job, part)
+        if not record.namespace:
+            raise Failure(
+                "ControllerLost",
+                f"It ran without a pod on the controller node {record.controller_node}, and ended with the"
+                " process that ran it.",
+            )
+        connection = Connection.from_stored(await self._calls(store.connection, record.id))
+        stream = await self._calls(lambda: RunnerStream(record.stored_offset, store.event_lines(record.id)))
+        taken = TakenOver(record.pod_uid, stream, record.started is not None)
+        revision = None
+        if not taken.started and record.scm_revision:
+            with suppress(Failure):  # only a pod that has not got it yet needs it, and then that is told
+                revision = await self._still_there(
+                    ProjectRevision(Path(launch.project), record.scm_revision), job
+                )
+        if revision is not None:
+            launch = replace(launch, project=str(revision.folder))
+        return self._start(job, Place(launch, connection), revision, taken)
+
     async def _up_to_date(self, job: OwnedJob, part: Slice) -> Brought:
         """Has project and inventory updated where they have to be: once for all slices of the job."""
         async with self._bringing:
@@ -212,19 +246,39 @@ class Preparation:
         vaults = self._resolver.vaults()
         return Reading(environment=self._caller.environ, folder=folder or "", vaults=vaults)
 
-    def _start(self, job: OwnedJob, place: Place, revision: ProjectRevision | None) -> Start:
+    def _start(
+        self,
+        job: OwnedJob,
+        place: Place,
+        revision: ProjectRevision | None,
+        taken: TakenOver | None = None,
+    ) -> Start:
         launch = place.launch
 
         def payload(unwanted: threading.Event) -> Payload:
-            with revision.held() if revision is not None else nullcontext():
-                return build_payload(launch, str(job.id), unwanted=unwanted)
+            try:
+                with revision.held() if revision is not None else nullcontext():
+                    return build_payload(launch, str(job.id), unwanted=unwanted)
+            except Failure as failure:
+                raise failure if taken is None else _not_here(failure) from failure
 
-        request = RunRequest(launch, job.identity, job.lease, payload)
+        request = RunRequest(launch, job.identity, job.lease, payload, taken)
         if place.connection is None:
             return on_controller(request, self._jobs.folder(job), self._caller.environ)
-        job.feed.step(f"connection from {place.connection.source}", verbosity=1)
-        job.feed.step(f"image {launch.group.image}")
+        if taken is None:
+            job.feed.step(f"connection from {place.connection.source}", verbosity=1)
+            job.feed.step(f"image {launch.group.image}")
         return in_pod(request, place.connection, self._caller.environ)
+
+
+def _not_here(failure: Failure) -> Failure:
+    """What to tell of a job that was taken over too early, where its project or inventory is not."""
+    return Failure(
+        "ControllerLost",
+        "The process that ran the job was gone before all of the job was in its pod, and from here that can't"
+        f" be sent again: {failure.message}",
+        traceback=failure.traceback,
+    )
 
 
 def columns_of(definition: Definition, impact: int, **others: Any) -> dict[str, Any]:

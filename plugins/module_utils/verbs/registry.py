@@ -22,6 +22,8 @@ Verb = Callable[[Request, LauncherFeed, Launcher], Awaitable["Result | None"]]
 
 FILES = {
     "ad_hoc_command": "launching",
+    "adopt_job": "adoption",
+    "adopt_jobs": "adoption",
     "cluster_access": "cluster_access",
     "cleanup_jobs": "maintenance",
     "container_group_job": "launching",

@@ -95,7 +95,7 @@ async def _launch(
         raise _invalid(f"job_id: job {record.id} never began, so it can't be launched again.")
     caller = replace(now, folder=Path(asked["folder"]), check=now.check or bool(asked["check"]))
     if "workflow" in asked:
-        workflow = Workflow(**asked["workflow"])
+        workflow = replace(Workflow.from_stored(asked["workflow"]), above=())
         return await launch_workflow(jobs, workflow, caller, launch_type=RELAUNCH, wait=wait)
     definition = Definition.from_stored(asked["definition"])
     options = {**definition.options, "wait": wait}

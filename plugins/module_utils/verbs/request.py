@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import re
@@ -13,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import start_time
 
 PATHS = ("JOBPODS_DATA_DIR", "JOBPODS_SECRET_KEY_FILE", "K8S_AUTH_SSL_CA_CERT")
 PATH_LISTS = ("KUBECONFIG", "K8S_AUTH_KUBECONFIG")
@@ -108,15 +111,14 @@ class Request:
         return f"{user}@{self.controller_node}"
 
 
-def start_time(pid: int) -> int | None:
-    """A process' start in clock ticks since boot (proc(5), stat, field 22); None if it can't be read."""
-    try:
-        fields = (
-            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        )
-    except OSError:
-        return None
-    return int(fields[19])
+def request_line(request: Request) -> bytes:
+    """A request as a process reads it from its standard input."""
+    return json.dumps(request.as_message(), default=_plain).encode("ascii") + b"\n"
+
+
+def _plain(value: object) -> object:
+    """What YAML and Ansible know and JSON does not: dates, sets and vaulted text, which is decrypted."""
+    return sorted(value, key=str) if isinstance(value, (set, frozenset)) else str(value)
 
 
 def _absolute(text: str, base: Path) -> str:

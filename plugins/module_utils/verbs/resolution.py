@@ -83,6 +83,21 @@ class Caller:
     check: bool = False
     diff: bool = False
 
+    def to_stored(self) -> dict[str, Any]:
+        """As JSON can carry it; to be sealed."""
+        return {
+            "folder": str(self.folder),
+            "environ": dict(self.environ),
+            "home": str(self.home),
+            "check": self.check,
+            "diff": self.diff,
+        }
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any]) -> Caller:
+        """What `to_stored` made."""
+        return cls(**{**stored, "folder": Path(stored["folder"]), "home": Path(stored["home"])})
+
 
 class Resolver:
     """Resolves one definition."""

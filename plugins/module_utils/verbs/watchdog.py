@@ -9,7 +9,8 @@ import asyncio
 import os
 from contextlib import suppress
 
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import MainProcess, start_time
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import start_time
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import MainProcess
 
 POLL_INTERVAL = 1.0
 

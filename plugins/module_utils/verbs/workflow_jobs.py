@@ -41,8 +41,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.resolutio
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.updates import Updates
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.workflow_run import (
+    Plan,
     StartNode,
-    start_workflow,
 )
 
 JOB_TYPES = {
@@ -92,6 +92,15 @@ class Workflow:
     prompts: Values
     above: tuple[int, ...] = ()
 
+    def to_stored(self) -> Values:
+        """As JSON can carry it; to be sealed."""
+        return {"template_id": self.template_id, "prompts": self.prompts, "above": list(self.above)}
+
+    @classmethod
+    def from_stored(cls, stored: Mapping[str, Any]) -> Workflow:
+        """What `to_stored` made."""
+        return cls(**{**stored, "above": tuple(stored["above"])})
+
 
 async def launch_workflow(
     jobs: OwnedJobs,
@@ -117,6 +126,20 @@ async def launch_workflow(
     Raises:
         Failure: it can't be started.
     """
+    plan = await plan_workflow(jobs, workflow, caller, launch_type=launch_type, columns=columns, wait=wait)
+    return await plan.start(jobs, child=child)
+
+
+async def plan_workflow(
+    jobs: OwnedJobs,
+    workflow: Workflow,
+    caller: Caller,
+    *,
+    launch_type: str = "manual",
+    columns: Mapping[str, Any] | None = None,
+    wait: bool = True,
+) -> Plan:
+    """What a workflow job is to run; arguments and failures are those of `launch_workflow`."""
     objects, calls = jobs.opened.store.objects, jobs.opened.calls
     template = await calls(objects.by_id, "workflow_job_template", workflow.template_id)
     if template.id in workflow.above:
@@ -128,7 +151,7 @@ async def launch_workflow(
         "workflow_job",
         template.name,
         {
-            "workflow": {"template_id": template.id, "prompts": workflow.prompts},
+            "workflow": workflow.to_stored(),
             "folder": str(caller.folder),
             "check": caller.check,
         },
@@ -140,12 +163,13 @@ async def launch_workflow(
             **(columns or {}),
         },
         wait,
+        caller.to_stored(),
     )
 
     def start_of(parent: OwnedJob) -> StartNode:
         return _Nodes(jobs, workflow, nodes, caller, parent, wait=wait).start
 
-    return await start_workflow(jobs, order, [node.node for node in nodes.values()], start_of, child=child)
+    return Plan(order, [node.node for node in nodes.values()], start_of)
 
 
 class _Nodes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
@@ -31,6 +32,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_job
     Order,
     OwnedJob,
     OwnedJobs,
+    Prepare,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.updates import wait_for_place
 
@@ -41,33 +43,59 @@ StartNode = Callable[[str, dict[str, Any]], Awaitable[OwnedJob]]
 """Starts the job of a node, by its identifier, with what the jobs before it have set by `set_stats`."""
 
 
-async def start_workflow(
-    jobs: OwnedJobs,
-    order: Order,
-    nodes: Sequence[Node],
-    start_of: Callable[[OwnedJob], StartNode],
-    *,
-    child: bool = False,
-) -> OwnedJob:
-    """Starts a workflow job.
+@dataclass(frozen=True)
+class FoundNode:
+    """A node whose job there was already when a workflow job was taken over.
 
-    Args:
-        jobs: the process' jobs.
+    Attributes:
+        identifier: the node's.
+        record: its job, as it was found.
+        job: the same, taken over; None where it has ended.
+    """
+
+    identifier: str
+    record: JobRecord
+    job: OwnedJob | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A workflow job to be run.
+
+    Attributes:
         order: the workflow job.
         nodes: what it has to run.
         start_of: makes what starts the jobs of its nodes, for the workflow job that they belong to.
-        child: other jobs run beside it here.
     """
 
-    async def prepare(job: OwnedJob) -> Start:
-        await wait_for_place(jobs, job)
+    order: Order
+    nodes: Sequence[Node]
+    start_of: Callable[[OwnedJob], StartNode]
 
-        async def start(_stack: AsyncExitStack, notebook: Notebook, progress: Progress) -> OwnedRun:
-            return WorkflowRun(jobs, nodes, start_of(job), notebook, progress)
+    async def start(self, jobs: OwnedJobs, *, child: bool = False) -> OwnedJob:
+        """Starts the workflow job; `child` where other jobs run beside it here."""
+        return await jobs.start(self.order, self.prepared(jobs), child=child)
 
-        return start
+    def prepared(
+        self, jobs: OwnedJobs, find: Callable[[], Awaitable[Sequence[FoundNode]]] | None = None
+    ) -> Prepare:
+        """What the workflow job waits for and does.
 
-    return await jobs.start(order, prepare, child=child)
+        Args:
+            jobs: the process' jobs.
+            find: takes the jobs of its nodes over that there are already.
+        """
+
+        async def prepare(job: OwnedJob) -> Start:
+            await wait_for_place(jobs, job)
+            found = await find() if find is not None else ()
+
+            async def start(_stack: AsyncExitStack, notebook: Notebook, progress: Progress) -> OwnedRun:
+                return WorkflowRun(jobs, self.nodes, self.start_of(job), notebook, progress, found)
+
+            return start
+
+        return prepare
 
 
 class WorkflowRun(PodlessRun):
@@ -80,6 +108,7 @@ class WorkflowRun(PodlessRun):
         start_node: StartNode,
         notebook: Notebook,
         progress: Progress,
+        found: Sequence[FoundNode] = (),
     ) -> None:
         super().__init__(notebook, progress)
         self._jobs = jobs
@@ -89,6 +118,7 @@ class WorkflowRun(PodlessRun):
         self._running: dict[str, OwnedJob] = {}
         self._artifacts: dict[str, dict[str, Any]] = {}  # of each node, those before it included
         self._failed: list[str] = []
+        self._found = found
 
     async def execute(self) -> Outcome:
         """Runs the nodes to their end.
@@ -98,11 +128,22 @@ class WorkflowRun(PodlessRun):
         """
         await self._notebook.note(status="running", execution_node=self._jobs.request.controller_node)
         try:
+            self._take_found()
             return await self._run()
         except Exception:  # a fault of ours: what it has started is not left to itself
             for job in self._running.values():
                 job.owner.cancel("Canceled because its workflow met an error.")
             raise
+
+    def _take_found(self) -> None:
+        """Begins with what was there already; the jobs come in the order in which they were started."""
+        for node in self._found:
+            self._artifacts[node.identifier] = self._before(node.identifier)
+            if node.job is None:
+                self._note_record(node.identifier, node.record)
+            else:
+                self._statuses[node.identifier] = "pending"
+                self._running[node.identifier] = node.job
 
     async def _run(self) -> Outcome:
         while True:
@@ -166,11 +207,13 @@ class WorkflowRun(PodlessRun):
             self._statuses[identifier] = "error"
             self._failed.append(f"job {job.id} ({job.name}): {trouble.message}")
             return
-        record = await self._jobs.record(job)
+        self._note_record(identifier, await self._jobs.record(job))
+
+    def _note_record(self, identifier: str, record: JobRecord) -> None:
         self._statuses[identifier] = record.status
         self._artifacts[identifier].update(record.artifacts)
         self._add(record)
-        words = f"job {job.id} ({job.name}) ended {record.status}"
+        words = f"job {record.id} ({record.name}) ended {record.status}"
         if record.status != "successful":
             self._failed.append(f"{words}: {record.job_explanation}" if record.job_explanation else words)
         self._progress.step(words)

@@ -365,6 +365,7 @@ def _make_tables() -> None:
         sa.Column("heartbeat", sa.Float(), nullable=True),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
         sa.Column("stored_offset", sa.BigInteger(), nullable=False),
+        sa.Column("sealed_caller", sa.Text(), nullable=True),
         sa.Column("sealed_launch", sa.Text(), nullable=True),
         sa.Column("sealed_connection", sa.Text(), nullable=True),
         sa.Column("sealed_request", sa.Text(), nullable=True),

@@ -26,8 +26,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_job
     OwnedJobs,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.workflow_run import (
+    Plan,
     StartNode,
-    start_workflow,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import (
     Stock,
@@ -122,7 +122,7 @@ class Nodes:
 
     async def launch(self, nodes: Sequence[Node]) -> OwnedJob:
         order = Order("workflow_job", "release", {})
-        return await start_workflow(self.jobs, order, nodes, self.start_of)
+        return await Plan(order, nodes, self.start_of).start(self.jobs)
 
     async def run(self, *nodes: Node) -> JobRecord:
         """The row of a workflow that has ended."""

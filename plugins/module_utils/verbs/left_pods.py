@@ -1,0 +1,81 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deletes the pods of ended jobs that could not be deleted at the time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import this_process
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.pull_secret import JOB_UUID
+from ansible_collections.jobpods.controller.plugins.module_utils.job.removal import remove_pod, remove_secret
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import pull_secret_name
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import OpenStore
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.orphans import POD_SILENCE
+
+REMOVAL_LIMIT = 300.0
+"""Seconds for which the deletion of a pod is tried; the next verb that finds it tries again."""
+GRACE = 5
+"""Seconds that what may still run in such a pod gets to stop."""
+
+
+async def remove_left_pods(
+    opened: OpenStore, records: Sequence[JobRecord], environ: Mapping[str, str]
+) -> None:
+    """Deletes the pods of these jobs, and their image pull secrets; those that can't be stay for later.
+
+    Args:
+        opened: the store.
+        records: jobs that have ended.
+        environ: for proxies and credential plugins of their connections.
+    """
+    await asyncio.gather(*(_remove(opened, record, environ) for record in records))
+
+
+async def _remove(opened: OpenStore, record: JobRecord, environ: Mapping[str, str]) -> None:
+    store, calls = opened.store, opened.calls
+    if not await calls(store.claim_pod, record.id, this_process(), POD_SILENCE):
+        return  # somebody else does it
+    try:
+        connection = Connection.from_stored(await calls(store.connection, record.id))
+        async with ClusterClient(connection, environ=environ) as client:
+            gone = await remove_pod(
+                client,
+                record.namespace,
+                record.pod_name,
+                record.pod_uid or None,
+                grace=GRACE,
+                limit=REMOVAL_LIMIT,
+                trouble=_ignore,
+            )
+            if gone:
+                await _remove_secret(client, record)
+                await calls(store.pod_removed, record.id)
+    except (Failure, Unreachable):
+        return  # as long as the row says that there is a pod, it is tried again
+
+
+async def _remove_secret(client: ClusterClient, record: JobRecord) -> None:
+    name = pull_secret_name(record.pod_name)
+    try:
+        found = await client.get_secret(record.namespace, name)
+    except Failure as failure:
+        if failure.reason == "Forbidden":  # then the job could not make one
+            return
+        raise
+    metadata = found["metadata"] if found is not None else {}
+    if (metadata.get("labels") or {}).get(JOB_UUID) == record.uuid:
+        await remove_secret(
+            client, record.namespace, name, str(metadata["uid"]), limit=REMOVAL_LIMIT, trouble=_ignore
+        )
+
+
+def _ignore(_trouble: str) -> None:
+    """Nobody listens, and it is tried again."""
