@@ -15,6 +15,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.events impo
 
 MAX_BATCH = 4 << 20
 """Bytes of events in one transaction; a bigger event gets one of its own."""
+SILENT = 64 << 10
+"""Bytes of output without an event, such as signs of life, after which the store learns how far it is."""
 GATHER = 0.05
 """Seconds to wait for more events before a transaction, so that a slow trickle costs few of them."""
 
@@ -65,6 +67,7 @@ class Recorder:
             stored_events: counter of the last event that is stored already.
         """
         self.stored_events = stored_events
+        self._offset = 0  # that the store knows
         self._store, self._calls = store, calls
         self._job_id, self._lease = job_id, lease
         self._reached = reached
@@ -133,4 +136,9 @@ class Recorder:
             )
             await self._calls(self._store.add_events, self._job_id, self._lease, joined)
             self.stored_events = events[-1].counter
+        elif offset - self._offset >= SILENT:
+            await self._calls(self._store.update, self._job_id, self._lease, stored_offset=offset)
+        else:
+            return  # the pod keeps it, for whoever takes the job over and starts at what is stored
+        self._offset = offset
         await self._reached(offset)

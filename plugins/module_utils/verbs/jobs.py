@@ -17,6 +17,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.result impo
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.orphans import OWNER_SILENCE
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import Result, Verb
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 LOOK_INTERVAL = 0.5
 """Seconds between two looks at the store while waiting for another process' job."""
-OWNER_SILENCE = 30.0
-"""Seconds without a heartbeat after which a job's process is likely to be gone."""
+ORPHANS_INTERVAL = 5.0
+"""Seconds between two looks for jobs that have lost their process."""
+LONG_SILENCE = 2 * OWNER_SILENCE
+"""Seconds without a heartbeat after which to say so: nobody could take the job over."""
 
 
 async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
@@ -39,6 +42,7 @@ async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
         record = await opened.calls(opened.store.get, job_id)
         told = feed.job(job_id, record.name)
         shown, status, warned = 0, "", False
+        orphans_at = time.monotonic() + ORPHANS_INTERVAL
         while not leaving.done():
             record = await opened.calls(opened.store.get, job_id)
             if record.status != status and record.status not in FINAL:
@@ -50,6 +54,9 @@ async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
                 await feed.flush()
             if record.status in FINAL:
                 break
+            if time.monotonic() >= orphans_at:
+                orphans_at = time.monotonic() + ORPHANS_INTERVAL
+                await opened.see_to_orphans(request)
             if not warned and (words := _owner_silent(record)):
                 warned = True
                 told.warning(words)
@@ -84,7 +91,11 @@ async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -
             return result
         await opened.calls(opened.store.request_cancel, job_id)
         told.step("cancel requested")
+        orphans_at = time.monotonic() + ORPHANS_INTERVAL
         while record.status not in FINAL and not patience.over:
+            if time.monotonic() >= orphans_at:
+                orphans_at = time.monotonic() + ORPHANS_INTERVAL
+                await opened.see_to_orphans(request)
             await asyncio.sleep(LOOK_INTERVAL / 2)
             record = await opened.calls(opened.store.get, job_id)
         result = await opened.calls(job_result, opened.store, job_id)
@@ -131,7 +142,7 @@ def _owner_silent(record: JobRecord) -> str:
     """What to say of a job whose process seems to be gone; empty where it is not."""
     heard = record.heartbeat
     silent = (datetime.now(timezone.utc) - heard).total_seconds() if heard is not None else 0.0
-    if silent < OWNER_SILENCE:
+    if silent < LONG_SILENCE:
         return ""
     words = f"Its job process on {record.controller_node} has given no sign of life for {silent:.0f} s."
     if record.pod_name:
