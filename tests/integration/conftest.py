@@ -20,11 +20,13 @@ import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import ENTRY
 from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, until
 from ansible_collections.jobpods.controller.tests.integration.registry import running_registry
+from ansible_collections.jobpods.controller.tests.postgresql import PostgreSQL
 from kubernetes import client, config
 
 IMAGE = "localhost/jobpods-job:latest"
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": "/usr/bin/python3"}
 """Variables of a host that is the pod itself."""
+DATABASE = "JOBPODS_DATABASE_URL"
 
 
 @pytest.fixture(scope="session")
@@ -138,6 +140,17 @@ def namespace(core: client.CoreV1Api) -> Iterator[str]:
 def controller(tmp_path: Path) -> Controller:
     """A user's machine."""
     return Controller(tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def controllers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Controller]:
+    """A user's machine with its store on each of the databases."""
+    if request.param == "sqlite":
+        yield Controller(tmp_path)
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    with server.database() as url:
+        yield Controller(tmp_path, {DATABASE: url})
 
 
 @pytest.fixture

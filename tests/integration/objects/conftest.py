@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,9 @@ import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
 from ansible_collections.jobpods.controller.tests.integration.conftest import IMAGE, LOCAL
 from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller
-from ansible_collections.jobpods.controller.tests.postgresql import PostgreSQL
 from kubernetes import client, stream
 
 Task = dict[str, Any]
-DATABASE = "JOBPODS_DATABASE_URL"
 GATE = "/tmp/gate"
 GATED: list[Task] = [
     {
@@ -28,17 +26,6 @@ GATED: list[Task] = [
 ]
 """Tasks of a playbook that waits until the test lets its pod go on, unless the variable `free` is set."""
 SITE = "Operations"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def controllers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Controller]:
-    """A user's machine with its store on each of the databases."""
-    if request.param == "sqlite":
-        yield Controller(tmp_path)
-        return
-    server: PostgreSQL = request.getfixturevalue("postgresql")
-    with server.database() as url:
-        yield Controller(tmp_path, {DATABASE: url})
 
 
 def verb(module: str, /, **options: Any) -> Task:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -260,7 +261,44 @@ def test_stale_jobs(store: JobStore, options: StoreOptions) -> None:
     assert [job.id for job in store.stale(400)] == [unclaimed]
 
 
+def test_of_several_who_take_a_job_over_one_gets_it(store: JobStore) -> None:
+    job_id = store.create(new_job())
+    lease = store.claim(job_id, "me")
+    assert store.claim(job_id, "you", known=lease, controller_node="there") == lease + 1
+    with pytest.raises(LeaseLost):
+        store.claim(job_id, "they", known=lease)
+    record = store.get(job_id)
+    assert (record.owner, record.controller_node, record.lease) == ("you", "there", lease + 1)
+
+
+def test_jobs_of_a_machine(store: JobStore) -> None:
+    first, second, ended = (store.create(new_job()) for _job in range(3))
+    store.claim(first, "a% 1 1")
+    store.claim(second, "ab 1 1")
+    store.finish(ended, store.claim(ended, "a% 2 2"), status="successful")
+    assert [job.id for job in store.owned_on("a% ")] == [first]
+
+
 # -- secrets, and pods that are left --
+
+
+def test_one_at_a_time_tries_to_delete_a_pod_that_was_left(store: JobStore, options: StoreOptions) -> None:
+    job_id = store.create(new_job())
+    store.finish(job_id, store.claim(job_id, "me"), status="error", pod_deleted=False)
+    assert not store.claim_pod(job_id, "you", 60)
+    set_columns(options, job_id, heartbeat=time.time() - 100)
+    assert [job.id for job in store.undeleted_pods(60)] == [job_id]
+    assert store.claim_pod(job_id, "you", 60)
+    assert not store.claim_pod(job_id, "they", 60)
+    assert store.undeleted_pods(60) == []
+
+
+def test_caller_is_kept_until_the_end(store: JobStore) -> None:
+    job_id = store.create(replace(new_job(), caller={"environ": {"A": "b"}}))
+    assert store.caller(job_id) == {"environ": {"A": "b"}}
+    store.finish(job_id, store.claim(job_id, "me"), status="error")
+    with pytest.raises(Failure, match="any more"):
+        store.caller(job_id)
 
 
 def test_connection_stays_until_the_pod_is_gone(store: JobStore, options: StoreOptions) -> None:

@@ -122,12 +122,25 @@ async def test_transactions_stay_small_and_in_order(scene: Scene, monkeypatch: p
     assert scene.counters == list(range(1, len(sizes) + 1))
 
 
-async def test_output_without_events_is_reached_without_a_transaction(scene: Scene) -> None:
-    batch = scene.batch(line(status="starting"), line(status="running"))
+async def test_output_without_events_stays_in_the_pod(scene: Scene) -> None:
+    """Whoever takes the job over starts at the offset that is stored with the last events."""
+    scene.recorder.add(scene.batch(line(status="starting"), line(status="running")))
+    await scene.flush()
+    assert (scene.batches, scene.reached) == ([], [])
+    batch = scene.batch(event(1, "verbose"))
     scene.recorder.add(batch)
     await scene.flush()
-    assert (scene.batches, scene.reached) == ([], [(batch.offset, 0)])
-    assert batch.offset > 0
+    assert scene.reached == [(batch.offset, 1)]
+    assert scene.store.get(scene.job_id).stored_offset == batch.offset
+
+
+async def test_much_output_without_events_is_noted(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "SILENT", 1)
+    batch = scene.batch(line(event="keepalive", counter=0, uuid=0))
+    scene.recorder.add(batch)
+    await scene.flush()
+    assert scene.reached == [(batch.offset, 0)]
+    assert scene.store.get(scene.job_id).stored_offset == batch.offset
 
 
 async def test_flush_waits_for_all_and_for_nothing(scene: Scene) -> None:

@@ -65,10 +65,10 @@ async def test_messages_come_in_order() -> None:
             {"type": "step", "job": None, "text": "looked", "verbosity": 0},
             {"type": "job", "id": 7, "name": "it", "child": False},
             {"type": "step", "job": 7, "text": "pod created", "verbosity": 0},
-            {"type": "output", "job": 7, "events": [["runner_on_ok", False, "1 a"]]},
+            {"type": "output", "job": 7, "events": [["runner_on_ok", False, "1 a"]], "last": 2},
             {"type": "warning", "job": 7, "text": "look"},
             {"type": "job", "id": 8, "name": "other", "child": True},
-            {"type": "output", "job": 8, "events": [["verbose", False, "b"]]},
+            {"type": "output", "job": 8, "events": [["verbose", False, "b"]], "last": 1},
             {"type": "warning", "job": None, "text": "careful"},
             {"type": "step", "job": 7, "text": "end", "verbosity": 2},
         ]

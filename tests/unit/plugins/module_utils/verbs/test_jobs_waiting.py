@@ -72,7 +72,7 @@ def test_the_output_comes_before_the_end(job: Job) -> None:
     assert told == [
         {"type": "job", "id": job.id, "name": "site.yml", "child": False},
         {"type": "step", "job": job.id, "text": "running in pod pod-1", "verbosity": 0},
-        {"type": "output", "job": job.id, "events": [["verbose", False, "PLAY [all]"]]},
+        {"type": "output", "job": job.id, "events": [["verbose", False, "PLAY [all]"]], "last": 1},
     ]
     assert result["job"]["status"] == "successful"
 

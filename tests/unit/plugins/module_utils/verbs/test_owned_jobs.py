@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore, NewJob
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import this_process
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job import owner
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
@@ -67,7 +68,7 @@ async def test_row_says_who_asked_for_what(stock: Stock, jobs: OwnedJobs) -> Non
     assert (record.name, record.type, record.status, record.wait) == ("site.yml", "job", "pending", True)
     assert (record.launch_type, record.task_impact) == ("relaunch", 3)
     assert record.launched_by == jobs.request.launched_by
-    assert (record.owner, record.lease) == (jobs.request.controller_node, job.lease)
+    assert (record.owner, record.lease) == (this_process(), job.lease)
     assert stock.store.request(job.id) == {"asked": "for"}
     assert job.identity.job_uuid == record.uuid
 
