@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,8 @@ async def launch(
     await preparation.check_size(impact(share, int(options["forks"])))
     if count > 1:
         return await _launch_slices(jobs, preparation, order, count, hosts or 0, child=child)
+    if part.number:
+        order = replace(order, name=_slice_name(name, part))
     return await jobs.start(order, partial(preparation.prepare, part=part), child=child)
 
 
@@ -150,8 +153,9 @@ async def _launch_slices(
                 "task_impact": impact(len(range(number - 1, hosts, count)), forks),
                 "allow_simultaneous": True,
             }
-            part = Order("job", f"{order.name} {number}/{count}", order.request, columns, order.wait)
-            return await jobs.start(part, partial(preparation.prepare, part=Slice(number, count)), child=True)
+            part = Slice(number, count)
+            own = Order("job", _slice_name(order.name, part), order.request, columns, order.wait)
+            return await jobs.start(own, partial(preparation.prepare, part=part), child=True)
 
         return start
 
@@ -164,6 +168,11 @@ async def _launch_slices(
     )
     nodes = [Node(str(number)) for number in range(1, count + 1)]
     return await start_workflow(jobs, whole, nodes, start_slice, child=child)
+
+
+def _slice_name(name: str, part: Slice) -> str:
+    """What the job of a slice is called, also where it is launched again by itself."""
+    return f"{name} {part.number}/{part.count}"
 
 
 async def own_to_the_end(jobs: OwnedJobs, job: OwnedJob, launcher: Launcher, *, wait: bool) -> None:
