@@ -73,7 +73,8 @@ objects:
       options.
     - A container group also has C(jobs_running), C(consumed_forks), C(jobs) (the C(id), C(name), C(type),
       C(status), C(pod_name) and C(controller_node) of each job that runs in it) and C(controller_nodes) (the
-      hosts that supervise them).
+      hosts that supervise them). A job counts with its forks, or its hosts where these are fewer, and one
+      more; its hosts are only counted where a group that it may run in has C(max_forks), or it is sliced.
   returned: success
   type: list
   elements: dict

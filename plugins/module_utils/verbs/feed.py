@@ -55,6 +55,7 @@ class JobFeed:
         self.told_left_out = False
         self._feed = feed
         self._job_id = job_id
+        self._seen = 0  # by the launcher, of an earlier job process
 
     def step(self, text: str, verbosity: int = 0) -> None:
         """Tells what happened; the launcher shows it from `verbosity` on."""
@@ -66,10 +67,13 @@ class JobFeed:
 
     def events(self, batch: Batch) -> None:
         """Tells the output of events; what the launcher is too slow for, it gets from the store."""
+        news = [event for event in batch.events if event.counter > self._seen]
+        if not news:
+            return
         if self.stored_after is None or not self._feed.full:
-            self.output(batch.events)
+            self.output(news)
         else:
-            self._feed.leave_gap(self, batch.events[0].counter - 1, batch.events[-1].counter)
+            self._feed.leave_gap(self, news[0].counter - 1, news[-1].counter)
 
     def catch_up(self, shown: int, last: int) -> None:
         """Tells the output of stored events that the launcher has not seen.
@@ -78,6 +82,7 @@ class JobFeed:
             shown: counter of the last event that it has.
             last: counter of the last event that is stored.
         """
+        self._seen = shown  # which may be more than what was stored
         if last > shown:
             self._feed.leave_gap(self, shown, last)
 

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import IO, Any, NoReturn, Protocol
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import one_line
@@ -36,6 +38,9 @@ LIBRARIES = {
 
 RESUMPTIONS = 3
 """How often a job is gone on with whose job process was killed while its launcher waits."""
+READ_INTERVAL = 500
+"""Milliseconds that a read waits at most, and with it a signal that came at a bad moment."""
+READ_SIZE = 1 << 16
 LAST_WORDS = 8192
 """Bytes of a process' standard error that are kept to explain its end."""
 
@@ -147,7 +152,7 @@ def _talk(process: subprocess.Popen[bytes], request: Request, show: Show) -> dic
         process.stdin.flush()
     except BrokenPipeError:
         pass  # it says why in its messages, or on standard error
-    for line in process.stdout:
+    for line in _lines(process.stdout):
         message = _message(line)
         if message["type"] == "result":
             result: dict[str, Any] = message["result"]
@@ -156,6 +161,31 @@ def _talk(process: subprocess.Popen[bytes], request: Request, show: Show) -> dic
             return refused(request.verb, _missing(message["library"]))
         show(message)
     return None
+
+
+def _lines(pipe: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a pipe, by reads that never wait for long.
+
+    Python has a signal handled between two steps of its own. One that comes just before a read begins would
+    not be until there is something to read: Ctrl-C would be lost as long as the job says nothing.
+    """
+    ready = select.poll()
+    ready.register(pipe, select.POLLIN)
+    begun: list[bytes] = []  # of a line whose end is not here yet
+    while True:
+        if not ready.poll(READ_INTERVAL):
+            continue
+        read = os.read(pipe.fileno(), READ_SIZE)
+        if not read:
+            break
+        *lines, rest = read.split(b"\n")
+        for line in lines:
+            yield b"".join((*begun, line))
+            begun = []
+        if rest:
+            begun.append(rest)
+    if begun:
+        yield b"".join(begun)
 
 
 def _left_alone(request: Request, failure: Failure, facts: dict[str, Any], entry: Path) -> dict[str, Any]:

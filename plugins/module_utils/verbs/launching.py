@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,8 @@ async def launch(
     if count > 1:
         plan = plan_slices(jobs, preparation, order, count, hosts or 0)
         return await plan.start(jobs, child=child)
+    if part.number:
+        order = replace(order, name=_slice_name(name, part))
     return await jobs.start(order, partial(preparation.prepare, part=part), child=child)
 
 
@@ -150,9 +153,10 @@ def plan_slices(jobs: OwnedJobs, preparation: Preparation, order: Order, count: 
                 "task_impact": impact(len(range(number - 1, hosts, count)), forks),
                 "allow_simultaneous": True,
             }
-            name = f"{order.name} {number}/{count}"
-            part = Order("job", name, order.request, columns, order.wait, order.caller)
-            return await jobs.start(part, partial(preparation.prepare, part=Slice(number, count)), child=True)
+            part = Slice(number, count)
+            name = _slice_name(order.name, part)
+            own = Order("job", name, order.request, columns, order.wait, order.caller)
+            return await jobs.start(own, partial(preparation.prepare, part=part), child=True)
 
         return start
 
@@ -166,6 +170,11 @@ def plan_slices(jobs: OwnedJobs, preparation: Preparation, order: Order, count: 
     )
     nodes = [Node(str(number)) for number in range(1, count + 1)]
     return Plan(whole, nodes, start_slice)
+
+
+def _slice_name(name: str, part: Slice) -> str:
+    """What the job of a slice is called, also where it is launched again by itself."""
+    return f"{name} {part.number}/{part.count}"
 
 
 async def own_to_the_end(jobs: OwnedJobs, job: OwnedJob, launcher: Launcher, *, wait: bool) -> None:

@@ -60,7 +60,7 @@ def _limit(record: JobRecord, hosts: list[str] | None) -> str:
     """
     if record.type not in ("job", "ad_hoc_command"):
         raise _invalid(
-            f"hosts: failed is for jobs and ad hoc commands, but job {record.id} is a {record.type};"
+            f"hosts: failed is for jobs and ad hoc commands, but job {record.id} is of type {record.type};"
             " give hosts: all, or the job_id of one of its jobs."
         )
     if record.status not in FINAL:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import date, datetime
 from pathlib import Path
@@ -117,6 +119,36 @@ def test_launcher_that_stops_closes_the_pipe(scene: Scene) -> None:
     with pytest.raises(KeyboardInterrupt):
         # One message only: the pipe that it goes to is closed, too, as soon as the launcher has seen it.
         scene.call(READ + STEP + "sys.stdin.read()\nopen('seen', 'w').write('the end')\n")
+    assert scene.wait_for("seen")
+
+
+def test_signal_that_interrupts_no_read_is_heard_all_the_same(scene: Scene) -> None:
+    """As one does not that comes just before the read begins, or to another thread, as here."""
+    waits = threading.Event()
+
+    def send_to_itself() -> None:
+        waits.wait(DEADLINE)
+        time.sleep(0.2)  # until the launcher reads again; where it does not yet, there is nothing to see
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    scene.show = lambda message: waits.set()
+    sender = threading.Thread(target=send_to_itself)
+    sender.start()
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    script = (
+        "import select\n"
+        f"told = select.select([sys.stdin], [], [], {DEADLINE / 2})[0]\n"  # a net: nothing is to come
+        "open('seen' if told else 'unheard', 'w').close()\n"
+    )
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            scene.call(READ + STEP + script)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        sender.join()
     assert scene.wait_for("seen")
 
 

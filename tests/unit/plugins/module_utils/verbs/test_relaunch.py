@@ -97,6 +97,7 @@ async def test_slice_is_launched_again_as_the_slice_that_it_is(stock: Stock) -> 
     second = result["job"]["slices"][1]
     job = await again(stock, second["id"])
     assert (job["type"], job["job_slice_number"], job["job_slice_count"]) == ("job", 2, 2)
+    assert job["name"] == second["name"] == "deploy 2/2"
     assert stock.store.stdout(job["id"])[0].startswith("PLAY on b d\n")
     assert stock.store.get(job["id"]).task_impact == 3
 
@@ -152,7 +153,7 @@ async def test_failed_hosts_of_a_sliced_job(stock: Stock) -> None:
     stock.template(inventory="many", job_slice_count=2, extra_vars={"fail": ["a"]})
     first = await launched(stock, job_template="deploy")
     message = await refused(stock, first, hosts="failed")
-    assert message.startswith("hosts: failed is for jobs and ad hoc commands, but job 1 is a workflow_job;")
+    assert "is for jobs and ad hoc commands, but job 1 is of type workflow_job; give" in message
     job = await again(stock, 2, hosts="failed")
     assert stock.asked(job["id"])["limit"] == "a"
 
