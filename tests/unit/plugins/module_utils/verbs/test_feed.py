@@ -236,3 +236,28 @@ async def test_error_of_our_own_is_raised_by_flush() -> None:
         told.tell({"type": "step", "text": object()})
         with pytest.raises(TypeError):
             await told.flush()
+
+
+async def test_what_the_launcher_has_seen_already_does_not_come_again() -> None:
+    """An earlier job process told more than it could store: the pod sends the rest of it once more."""
+    kept = {counter: event(counter, f"line {counter}") for counter in range(1, 10)}
+
+    async def stored_after(counter: int) -> list[Event]:
+        return [kept[number] for number in range(counter + 1, 6)]
+
+    async with launcher() as (told, pipe):
+        job = told.job(1, "it", stored_after)
+        job.catch_up(7, 5)
+        job.events(Batch(events=[kept[6], kept[7], kept[8]]))
+        behind = told.job(2, "other", stored_after)
+        behind.catch_up(3, 5)
+        behind.events(Batch(events=[kept[6]]))
+        told.step("end")
+        messages = await asyncio.to_thread(read_messages, pipe, text="end")
+    shown = [
+        (message["job"], text, message["last"])
+        for message in messages
+        if message["type"] == "output"
+        for _name, _changed, text in message["events"]
+    ]
+    assert shown == [(1, "line 8", 8), (2, "line 4", 5), (2, "line 5", 5), (2, "line 6", 6)]
