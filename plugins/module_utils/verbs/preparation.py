@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -209,8 +210,26 @@ class Preparation:
         return await launch_inventory(stored.values, contents, self._reading(folder))
 
     def _reading(self, folder: str | None) -> Reading:
-        vaults = self._resolver.vaults()
-        return Reading(environment=self._caller.environ, folder=folder or "", vaults=vaults)
+        return Reading(
+            environment=self._caller.environ,
+            folder=folder or "",
+            playbook_dir=self._playbook_dir(folder),
+            vaults=self._resolver.vaults(),
+        )
+
+    def _playbook_dir(self, folder: str | None) -> str:
+        """Where the playbook lies; "" where there is none, or it is not here yet.
+
+        Variables beside it rank between an inventory's file and its group_vars. So they have to be known
+        where an inventory, of a slice for example, is made of another one and has all variables in its file.
+        """
+        project = self._definition.options["project"]
+        if folder is None and isinstance(project, str):
+            folder = str(self._caller.folder / os.path.expanduser(project))
+        if folder is None or project is None:
+            return ""
+        found = os.path.dirname(os.path.join(folder, self._definition.options["playbook"]))
+        return found if os.path.isdir(found) else ""
 
     def _start(self, job: OwnedJob, place: Place, revision: ProjectRevision | None) -> Start:
         launch = place.launch

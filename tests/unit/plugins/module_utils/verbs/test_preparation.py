@@ -282,3 +282,49 @@ async def test_slice_that_is_cancelled_while_it_brings_things_is_followed_by_ano
     assert tasks[0].cancelled()
     assert tasks[1].exception() is None
     assert hosts(scene.store.launch(jobs[1].id)) == ["b"]
+
+
+def beside_playbook(scene: Scene) -> None:
+    """Variables beside the playbook and beside the inventory, of which the latter win for hosts of `web`."""
+    for name, text in {
+        "project/plays/site.yml": "- hosts: all\n",
+        "project/plays/group_vars/all.yml": "x: beside the playbook\n",
+        "farm/hosts.yml": "all: {hosts: {a: }, children: {web: {hosts: {b: , c: }}}}\n",
+        "farm/group_vars/web.yml": "x: beside the inventory\n",
+    }.items():
+        (scene.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (scene.folder / name).write_text(text)
+
+
+def own(launch: dict[str, Any], name: str) -> object:
+    """A host's own `x`, which wins over that of all groups, whatever file they are in."""
+    whole = launch["inventory"]["content"]["all"]
+    written = whole.get("hosts") or whole["children"]["web"]["hosts"]
+    return (written[name] or {}).get("x")
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["folder", "stored project"])
+async def test_slices_have_variables_as_they_rank_beside_the_playbook(scene: Scene, stored: bool) -> None:
+    beside_playbook(scene)
+    if stored:
+        scene.add("project", "code", scm_type="manual", local_path="project")
+    given = {"playbook": "plays/site.yml", "inventory": "./farm", "container_group": "controlplane"}
+    preparation = scene.preparation(**given, project="code" if stored else "./project")
+    launches = await scene.prepared(preparation, *SLICES)
+    assert [hosts(launch) for launch in launches] == [["a"], ["b"], ["c"]]
+    assert own(launches[1], "b") == own(launches[2], "c") == "beside the inventory"
+    assert await preparation.hosts() == ("a", "b", "c")
+
+
+async def test_stored_inventory_has_variables_as_they_rank_beside_the_playbook(scene: Scene) -> None:
+    beside_playbook(scene)
+    scene.add("inventory", "farm", path=str(scene.folder / "farm"), variables={"y": 1})
+    scene.template(playbook="plays/site.yml", inventory="farm")
+    (launch,) = await scene.prepared(scene.preparation(job_template="deploy"), WHOLE)
+    assert own(launch, "b") == "beside the inventory"
+
+
+async def test_playbook_that_is_not_there_is_no_trouble_of_the_inventory(scene: Scene) -> None:
+    beside_playbook(scene)
+    given = {"playbook": "gone/site.yml", "inventory": "./farm", "container_group": "controlplane"}
+    assert len(await scene.preparation(**given, project="./project").hosts()) == 3
