@@ -87,6 +87,7 @@ class JobCleanup:
         self._dry_run = dry_run
         self._last = 0
         self._database = Database(options)
+        self.cleaned.warnings.extend(self._database.warnings)
         self._limit = self._database.read(clock) - days * DAY
 
     def close(self) -> None:

@@ -65,7 +65,7 @@ async def _launch_and_own(
     launcher: Launcher,
     read: Callable[[Mapping[str, Any], ObjectStore, Path], Definition],
 ) -> None:
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         caller = caller_of(request)
         definition = await opened.calls(read, request.params, opened.store.objects, caller.folder)
         jobs = OwnedJobs(request, opened, feed)

@@ -64,7 +64,7 @@ async def save_object(
         destroy_nodes=bool(params.get("destroy_current_nodes")),
         organization=None if "organization" in KINDS[kind].options else params.get("organization"),
     )
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         objects = opened.store.objects
         if params["state"] == "absent":
             change = await opened.calls(objects.delete, kind, wanted, dry_run=request.check)
@@ -148,7 +148,7 @@ async def object_info(request: Request, feed: LauncherFeed, launcher: Launcher) 
             "InvalidConfiguration",
             f"filters: {kind.name} has no {unknown[0]!r} to search for; it has {known}.",
         )
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         found = await opened.calls(_list, opened.store.objects, kind.name, filters)
         if kind.name == "container_group":
             for shown in found:

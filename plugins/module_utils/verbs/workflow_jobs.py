@@ -60,7 +60,7 @@ async def workflow_job(request: Request, feed: LauncherFeed, launcher: Launcher)
     """Launches a workflow, and owns it and its jobs to their end."""
     params = request.params
     wait = bool(params["wait"])
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         folder = Path(request.folder)
         objects = opened.store.objects
         template = await opened.calls(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils.controller import engines
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.cleanup import DAY
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore, NewJob
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import Wanted
@@ -185,6 +186,15 @@ async def test_what_can_t_be_removed_of_a_deleted_project_is_told(asked: Asked) 
     result = await asked.verb("cleanup_jobs", days=0)
     assert (result["changed"], result["project_folders"]) == (False, 0)
     assert asked.feed.warnings == [f"{folder} can't be removed: Is a directory"]
+
+
+async def test_what_is_doubtful_of_the_store_is_told(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked.store.close()  # else its journal could not be changed
+    kind = engines.file_system(asked.folder)
+    monkeypatch.setattr(engines, "NETWORK_FILE_SYSTEMS", frozenset((kind,)))
+    await asked.verb("cleanup_jobs")
+    (warning,) = asked.feed.warnings
+    assert "is on a network file system" in warning
 
 
 # -- regenerate_secret_key --
