@@ -56,6 +56,8 @@ options:
       - Names or ids of stored container groups, in order; the job runs in the first with room, and waits
         while none has any. With O(job_template), they replace the groups of the template, its inventory and
         its organization.
+      - A group that will not do, for example since its kubeconfig is not there, is passed over with a
+        warning, unless that is all of them.
       - Excludes O(container_group).
     type: list
     elements: str

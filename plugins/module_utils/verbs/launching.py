@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -105,8 +106,8 @@ async def launch(
         Failure: it can't be; nothing was started.
     """
     preparation = Preparation(jobs, definition, caller)
-    place = await preparation.check()
-    options = definition.options
+    checked = await preparation.check()
+    place, options = checked.place, definition.options
     wanted = 1 if part.number else int(options["job_slice_count"])
     hosts = None
     if wanted > 1 or await preparation.counts_hosts():
@@ -119,7 +120,10 @@ async def launch(
         name,
         {"definition": definition.to_stored(), "folder": str(caller.folder), "check": caller.check},
         columns_of(
-            definition, impact(hosts, int(options["forks"])), launch_type=launch_type, **(columns or {})
+            replace(definition, groups=checked.groups),
+            impact(hosts, int(options["forks"])),
+            launch_type=launch_type,
+            **(columns or {}),
         ),
         bool(options["wait"]),
     )
@@ -127,8 +131,12 @@ async def launch(
     share = hosts if hosts is None or count < 2 else -(-hosts // count)
     await preparation.check_size(impact(share, int(options["forks"])))
     if count > 1:
-        return await _launch_slices(jobs, preparation, order, count, hosts or 0, child=child)
-    return await jobs.start(order, partial(preparation.prepare, part=part), child=child)
+        job = await _launch_slices(jobs, preparation, order, count, hosts or 0, child=child)
+    else:
+        job = await jobs.start(order, partial(preparation.prepare, part=part), child=child)
+    for why in checked.passed_over:
+        job.feed.warning(why)
+    return job
 
 
 async def _launch_slices(
