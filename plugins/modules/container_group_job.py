@@ -62,7 +62,9 @@ options:
     type: list
     elements: str
   organization:
-    description: Name or id of an organization; chooses between stored objects of the same name.
+    description:
+      - Name or id of an organization; chooses between stored objects of the same name.
+      - Without it, what is given with O(job_template) is looked up in the template's own organization first.
     type: str
   name:
     description: What to call the job, in one line of at most 512 characters; without it, the playbook's

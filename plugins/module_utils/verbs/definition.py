@@ -200,10 +200,11 @@ def read_prompts(
 
 
 class _Reader:
-    def __init__(self, objects: ObjectStore, folder: Path, organization: str | None) -> None:
+    def __init__(self, objects: ObjectStore, folder: Path, organization: str | int | None) -> None:
         self._objects = objects
         self._folder = folder
         self._organization = organization
+        """In which a name is looked up first: as it is given, else as the template has it."""
 
     # -- from a template --
 
@@ -223,6 +224,8 @@ class _Reader:
 
     def _launched(self, template: StoredObject, given: Values, extra_vars: Values) -> Definition:
         values = template.values
+        if self._organization is None:
+            self._organization = values["organization"]
         options: Values = {
             **given,
             **{name: values[of_template] for name, of_template in FROM_TEMPLATE.items()},
@@ -251,6 +254,7 @@ class _Reader:
         )
 
     def of_workflow(self, template: Values, given: Mapping[str, Any], *, of_node: bool) -> Values:
+        self._organization = template["organization"]
         if of_node:
             asked = {name: given[name] for name in OF_WORKFLOW if name in given and template[PROMPTED[name]]}
             asks = {**template, "ask_variables_on_launch": True}

@@ -229,7 +229,7 @@ class Resolver:
             found = credential_type(given.get("credential_type"), f"{option}.credential_type").name
             called, inputs = option, given["inputs"]
         else:
-            stored = self._objects.get("credential", given, option)
+            stored = self._objects.get("credential", given, option, self._definition.organization)
             found, inputs = stored.values["credential_type"], stored.values["inputs"]
             called = f"{option}: {stored.name!r}"
         if found != REGISTRY:
