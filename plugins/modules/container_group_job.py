@@ -139,6 +139,7 @@ options:
     description:
       - Split the hosts into so many jobs, which run at once, each in a pod of its own. Hosts are sorted by
         name, and each job takes every so manyth of them. There are no more jobs than hosts.
+      - Where the inventory has no hosts it is refused. Said by a job template, it makes a plain job then.
       - RV(job.slices) has what became of each.
     type: int
   execution_environment:

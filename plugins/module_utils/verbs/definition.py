@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,7 @@ class Definition:
         organization: id of the one that it belongs to.
         job_template: id of the one that it is from.
         allow_simultaneous: it need not wait for other jobs of its template.
+        slices_prompted: into how many slices it is cut was said at launch, not by its template.
         notes: what the user should know about how this came about.
     """
 
@@ -92,6 +93,7 @@ class Definition:
     organization: int | None = None
     job_template: int | None = None
     allow_simultaneous: bool = True
+    slices_prompted: bool = False
     notes: tuple[str, ...] = ()
 
     def to_stored(self) -> Values:
@@ -102,6 +104,7 @@ class Definition:
             "organization": self.organization,
             "job_template": self.job_template,
             "allow_simultaneous": self.allow_simultaneous,
+            "slices_prompted": self.slices_prompted,
         }
 
     @classmethod
@@ -214,7 +217,8 @@ class _Reader:
         )
         self._check_prompts(given, template.values)
         extra_vars = self._extra_vars(given.get("extra_vars") or {}, template.values)
-        return self._launched(template, given, extra_vars)
+        found = self._launched(template, given, extra_vars)
+        return replace(found, slices_prompted="job_slice_count" in given)
 
     def of_node(self, template_id: int, prompts: Mapping[str, Any], extra_vars: Values) -> Definition:
         template = self._objects.by_id("job_template", template_id)
@@ -250,7 +254,7 @@ class _Reader:
             values["organization"],
             template.id,
             bool(values["allow_simultaneous"]),
-            notes,
+            notes=notes,
         )
 
     def of_workflow(self, template: Values, given: Mapping[str, Any], *, of_node: bool) -> Values:
@@ -376,7 +380,7 @@ class _Reader:
         organization = None
         if self._organization is not None:
             organization = self._objects.get("organization", self._organization, "organization").id
-        return Definition(options, groups, organization)
+        return Definition(options, groups, organization, slices_prompted="job_slice_count" in given)
 
     def ad_hoc(self, given: Values) -> Definition:
         """An ad hoc command runs in the groups of its inventory, then of the inventory's organization."""

@@ -127,7 +127,7 @@ async def launch(
         ),
         bool(options["wait"]),
     )
-    count = slice_count(wanted, hosts or 0, prompted=not definition.job_template) if wanted > 1 else 1
+    count = slice_count(wanted, hosts or 0, prompted=definition.slices_prompted) if wanted > 1 else 1
     share = hosts if hosts is None or count < 2 else -(-hosts // count)
     await preparation.check_size(impact(share, int(options["forks"])))
     if count > 1:

@@ -369,6 +369,17 @@ async def test_there_are_no_more_slices_than_hosts(stock: Stock, hosts: int, sli
     assert [part["job_slice_count"] for part in result["job"]["slices"]] == [slices] * slices
 
 
+async def test_slices_asked_for_at_launch_need_hosts(stock: Stock) -> None:
+    stock.add("inventory", "few", content=inventory(0))
+    stock.template(inventory="few", job_slice_count=5, ask_job_slice_count_on_launch=True)
+    with pytest.raises(Failure, match="does not have enough hosts for slicing") as caught:
+        await stock.launch(job_template="deploy", job_slice_count=2)
+    assert "update its sources first" in caught.value.hint
+    assert stock.all_jobs() == []
+    result, _messages = await stock.launch(job_template="deploy", job_slice_count=1)
+    assert result["job"]["type"] == "job"
+
+
 async def test_slices_of_an_inline_definition(stock: Stock) -> None:
     given = {"project": "project", "playbook": "site.yml", "container_group": "controlplane"}
     result, messages = await stock.launch(**given, inventory="b,a,c", job_slice_count=2)
