@@ -20,8 +20,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.work
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import launch_name
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import job_result
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import (
-    Definition,
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import Definition
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_given import (
     read_ad_hoc,
     read_definition,
 )

@@ -18,8 +18,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.work
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import split_tags
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import (
-    STORED,
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import STORED
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_of_template import (
     read_node,
     read_prompts,
 )

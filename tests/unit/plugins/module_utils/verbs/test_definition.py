@@ -15,12 +15,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.kind
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import Wanted
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import (
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import Definition, stored_id
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_given import read_definition
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_of_template import (
     PROMPTED,
-    Definition,
-    read_definition,
     read_prompts,
-    stored_id,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import Stock
 

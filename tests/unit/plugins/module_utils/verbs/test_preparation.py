@@ -16,10 +16,8 @@ import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import (
-    Definition,
-    read_definition,
-)
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import Definition
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_given import read_definition
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launching import caller_of
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import (
     Order,

@@ -16,7 +16,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import read_definition
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_given import read_definition
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.resolution import Caller, Resolver
 
 INPUTS = {"host": "quay.io", "username": "me", "password": "s3cret"}
