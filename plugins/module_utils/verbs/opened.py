@@ -15,6 +15,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Event, stored_event
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 
 OUTPUT_EVENTS = 500
@@ -47,8 +48,12 @@ class OpenStore:
 
 
 @asynccontextmanager
-async def open_store(request: Request) -> AsyncIterator[OpenStore]:
+async def open_store(request: Request, feed: LauncherFeed) -> AsyncIterator[OpenStore]:
     """The store that the request names.
+
+    Args:
+        request: names it.
+        feed: warned of what the user should know about it.
 
     Raises:
         Failure: `InvalidConfiguration`, where it can't be opened.
@@ -58,6 +63,8 @@ async def open_store(request: Request) -> AsyncIterator[OpenStore]:
     try:
         store = await calls(JobStore.open, options)
         try:
+            for warning in store.warnings:
+                feed.warning(warning)
             yield OpenStore(store, calls, options)
         finally:
             await calls(store.close)
