@@ -77,6 +77,8 @@ options:
     description:
       - Names or ids of stored container groups, in order; the command runs in the first with room, and waits
         while none has any.
+      - A group that will not do, for example since its kubeconfig is not there, is passed over with a
+        warning, unless that is all of them.
       - Excludes O(container_group).
     type: list
     elements: str

@@ -16,6 +16,8 @@ description:
     a workflow.
   - A job is kept while it, or one that belongs to it, has not ended or has a pod that is still to be
     deleted.
+  - With jobs of the type V(project_update) go the folders in O(data_dir) of projects that were deleted, where
+    something of them is left and was not used for O(days) days.
   - Few jobs are deleted in one transaction, so that others hardly have to wait. The file of an SQLite
     database does not shrink; new jobs take the place.
 extends_documentation_fragment:
@@ -77,6 +79,11 @@ kept:
   description:
     - How many jobs are old enough and were kept all the same, with what belongs to them, since something of
       them still goes on or their folder can't be removed.
+  returned: success
+  type: int
+  sample: 0
+project_folders:
+  description: How many folders of deleted projects on this controller were, or would be, removed.
   returned: success
   type: int
   sample: 0

@@ -56,11 +56,15 @@ options:
       - Names or ids of stored container groups, in order; the job runs in the first with room, and waits
         while none has any. With O(job_template), they replace the groups of the template, its inventory and
         its organization.
+      - A group that will not do, for example since its kubeconfig is not there, is passed over with a
+        warning, unless that is all of them.
       - Excludes O(container_group).
     type: list
     elements: str
   organization:
-    description: Name or id of an organization; chooses between stored objects of the same name.
+    description:
+      - Name or id of an organization; chooses between stored objects of the same name.
+      - Without it, what is given with O(job_template) is looked up in the template's own organization first.
     type: str
   name:
     description: What to call the job, in one line of at most 512 characters; without it, the playbook's
@@ -135,6 +139,7 @@ options:
     description:
       - Split the hosts into so many jobs, which run at once, each in a pod of its own. Hosts are sorted by
         name, and each job takes every so manyth of them. There are no more jobs than hosts.
+      - Where the inventory has no hosts it is refused. Said by a job template, it makes a plain job then.
       - RV(job.slices) has what became of each.
     type: int
   execution_environment:

@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - A project is a folder of playbooks, on the controller or from source control. What a launch of it sends to
     the pod is one revision, whole.
+  - With a project goes what its updates have brought to this controller. The folder of a V(manual) project
+    stays as it is.
 extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.named_object

@@ -38,7 +38,8 @@ options:
     type: str
   inventory:
     description: Inventory for the nodes whose templates ask for one, as in
-      O(jobpods.controller.container_group_job#module:inventory); the workflow must ask for it.
+      O(jobpods.controller.container_group_job#module:inventory); the workflow must ask for it. A name is
+      looked up in the workflow's own organization first.
     type: raw
   limit:
     description: Pattern of the hosts to run on, for the nodes whose templates ask for it; likewise.

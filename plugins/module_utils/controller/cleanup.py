@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database, clock
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_tables import projects
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import FINAL
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import events, jobs
@@ -86,6 +87,7 @@ class JobCleanup:
         self._dry_run = dry_run
         self._last = 0
         self._database = Database(options)
+        self.cleaned.warnings.extend(self._database.warnings)
         self._limit = self._database.read(clock) - days * DAY
 
     def close(self) -> None:
@@ -110,6 +112,13 @@ class JobCleanup:
         for start in range(0, len(going), AT_ONCE):
             self._delete(going[start : start + AT_ONCE])
         return bool(families)
+
+    def without_project(self, numbers: Collection[int]) -> set[int]:
+        """Those of the numbers that no project has any more."""
+        there = self._database.read(
+            lambda connection: set(connection.execute(select(projects.c.id)).scalars())
+        )
+        return set(numbers) - there
 
     def _families(self, connection: Connection) -> dict[int, list[_Job]]:
         """The next jobs that are old enough, each with all that belongs to it."""

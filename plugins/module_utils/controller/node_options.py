@@ -11,6 +11,12 @@ from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.lookup import Lookup
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.node_prompts import (
+    ask,
+    survey_of,
+    unasked,
+    unasked_variables,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_tables import (
     inventories,
     inventory_sources,
@@ -18,9 +24,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.obje
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.surveys import (
     KEPT,
     read_answers,
-    read_survey,
-    secret_variables,
-    variables,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.workflow import LINKS, Node
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
@@ -53,9 +56,6 @@ FIELDS = (
 )
 TARGET_FIELDS = ("name", "type", "organization", "inventory", "description", "timeout")
 """The last two are for approval nodes in awx.awx, and are not read."""
-ASKED = {"job_tags": "tags", "credentials": "credential"}
-"""Prompts whose `ask_<name>_on_launch` has another name than they."""
-
 Values = dict[str, Any]
 
 
@@ -299,24 +299,18 @@ class NodeReader:
         """Refuses prompts that what the node runs does not ask for, as AWX does."""
         target = self._values_of(node.runs, node.target_id)
         name = f"{KINDS[node.runs].words} that it runs"
-        for option, value in set_prompts(node).items():
-            ask = f"ask_{ASKED.get(option, option)}_on_launch"
-            if not target.get(ask) and target.get(option) != value:
-                hint = f"; set {ask} there" if ask in target else ""
-                raise invalid(f"{where}.{option}: the {name} does not ask for it on launch{hint}.")
-        if not node.extra_data:
-            return
-        survey = survey_of(target)
-        fixed = target.get("extra_vars") or {}
-        answers = variables(survey)
-        others = [
-            key for key, value in node.extra_data.items() if key not in answers and fixed.get(key) != value
-        ]
-        if others and not target.get("ask_variables_on_launch"):
+        for option in unasked(target, set_prompts(node)):
+            hint = f"; set {ask(option)} there" if ask(option) in target else ""
+            raise invalid(f"{where}.{option}: the {name} does not ask for it on launch{hint}.")
+        others = unasked_variables(target, node.extra_data)
+        if others:
             raise invalid(
                 f"{where}.extra_data: the {name} does not ask for {', '.join(others)} on launch, neither by"
                 " ask_variables_on_launch nor in a survey."
             )
+        if not node.extra_data:
+            return
+        survey = survey_of(target)
         given = [question for question in survey.get("spec", ()) if question["variable"] in node.extra_data]
         try:
             read_answers({"spec": given}, node.extra_data)
@@ -333,16 +327,6 @@ def set_prompts(node: StoredNode) -> Values:
         "instance_groups": list(node.instance_groups),
     }
     return {**node.prompts, **{option: value for option, value in objects.items() if value}}
-
-
-def survey_of(template: Mapping[str, Any]) -> Values:
-    """The survey of what a node runs, where it is in use."""
-    return read_survey(template.get("survey_spec")) if template.get("survey_enabled") else {}
-
-
-def hidden_variables(template: Mapping[str, Any]) -> frozenset[str]:
-    """The variables of a node that runs this whose values are never shown."""
-    return secret_variables(survey_of(template))
 
 
 def _extra_data(given: object, where: str, known: Mapping[str, Any]) -> Values:

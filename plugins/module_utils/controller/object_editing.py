@@ -16,7 +16,10 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.obje
     StoredObject,
     Wanted,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_work import ObjectWork
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_work import (
+    ObjectWork,
+    read_object,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import SecretBox
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from sqlalchemy import Connection
@@ -61,6 +64,11 @@ class ObjectEditor:
             return ObjectWork(connection, self._box, own).stored(row)
 
         found: StoredObject | None = self._read(work)
+        return found
+
+    def by_id(self, kind: str, number: int) -> StoredObject:
+        """The object of an id that is known."""
+        found: StoredObject = self._read(lambda connection: read_object(connection, self._box, kind, number))
         return found
 
     def save(self, kind: str, wanted: Wanted, check: Check) -> Change | Failure:

@@ -27,6 +27,7 @@ def slice_count(wanted: int, hosts: int, *, prompted: bool = False) -> int:
             "InvalidConfiguration",
             f"job_slice_count is {wanted}, but the inventory has no hosts: Job inventory does not have enough"
             " hosts for slicing.",
+            hint="Give the inventory hosts, update its sources first, or leave job_slice_count out.",
         )
     return min(wanted, hosts)
 

@@ -20,9 +20,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.node
     NodeReader,
     StoredNode,
     Values,
-    hidden_variables,
     invalid,
     read_identifier,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.node_prompts import (
+    hidden_variables,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_tables import (
     workflow_nodes,

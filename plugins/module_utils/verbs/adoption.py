@@ -61,7 +61,7 @@ LAUNCHER_GONE = "Canceled because its launcher is gone, and the process that ran
 
 async def adopt_jobs(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Takes over what other processes have left, and owns it to its end; nobody waits for it."""
-    async with open_store(request, adopts=False) as opened:
+    async with open_store(request, feed, adopts=False) as opened:
         found = await opened.calls(orphans, opened.store)
         adopting: list[OwnedJobs] = []
 
@@ -88,7 +88,7 @@ async def adopt_jobs(request: Request, feed: LauncherFeed, launcher: Launcher) -
 
 async def adopt_job(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Takes over the job of a launcher whose job process is gone, and answers as that one would have."""
-    async with open_store(request, adopts=False) as opened:
+    async with open_store(request, feed, adopts=False) as opened:
         record = await opened.calls(opened.store.get, int(request.params["job_id"]))
         if record.status in FINAL:  # it was killed between the job's end and its answer
             told = feed.job(record.id, record.name, partial(opened.events_after, record.id))

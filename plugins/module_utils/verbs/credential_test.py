@@ -54,7 +54,7 @@ class Target:
 
 async def credential_test(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Tests a connection step by step, and tells each step."""
-    target = await _target(request)
+    target = await _target(request, feed)
     namespace = str(request.params.get("namespace") or target.namespace or "default")
     if not NAMESPACE.fullmatch(namespace):
         raise _invalid(
@@ -80,7 +80,7 @@ async def credential_test(request: Request, feed: LauncherFeed, launcher: Launch
     }
 
 
-async def _target(request: Request) -> Target:
+async def _target(request: Request, feed: LauncherFeed) -> Target:
     """What the options name: a stored credential or container group, or a connection of their own."""
     params = request.params
     own = given_options(params)
@@ -92,7 +92,7 @@ async def _target(request: Request) -> Target:
         raise _invalid("organization is given without credential, whose organization it tells.")
     if not stored:
         return Target(resolve_connection(own, request.environ, request.home))
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         objects = opened.store.objects
         if stored == ["credential"]:
             found = await opened.calls(

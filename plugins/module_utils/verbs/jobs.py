@@ -38,7 +38,7 @@ async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
     job_id = int(request.params["job_id"])
     patience = Patience(int(request.params["timeout"]) or None, request.limit)
     leaving = asyncio.create_task(launcher.gone())
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         record = await opened.calls(opened.store.get, job_id)
         told = feed.job(job_id, record.name)
         shown, status, warned = 0, "", False
@@ -76,7 +76,7 @@ async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -
     """Asks the owner of a job to cancel it, and waits until it has."""
     job_id = int(request.params["job_id"])
     patience = Patience(int(request.params["timeout"]), request.limit)
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         record = await opened.calls(opened.store.get, job_id)
         who = f"Job {job_id} ({record.name})"
         told = feed.job(job_id, record.name)
@@ -156,7 +156,7 @@ def _owner_silent(record: JobRecord) -> str:
 async def job_info(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """What the store knows of one job, or of many."""
     params = request.params
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         if params["job_id"] is not None:
             result = await opened.calls(job_result, opened.store, int(params["job_id"]))
             return {

@@ -20,8 +20,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.work
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import launch_name
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import job_result
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import (
-    Definition,
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import Definition
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_given import (
     read_ad_hoc,
     read_definition,
 )
@@ -66,7 +66,7 @@ async def _launch_and_own(
     launcher: Launcher,
     read: Callable[[Mapping[str, Any], ObjectStore, Path], Definition],
 ) -> None:
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         caller = caller_of(request)
         definition = await opened.calls(read, request.params, opened.store.objects, caller.folder)
         jobs = OwnedJobs(request, opened, feed)
@@ -106,8 +106,8 @@ async def launch(
         Failure: it can't be; nothing was started.
     """
     preparation = Preparation(jobs, definition, caller)
-    place = await preparation.check()
-    options = definition.options
+    checked = await preparation.check()
+    place, options = checked.place, definition.options
     wanted = 1 if part.number else int(options["job_slice_count"])
     hosts = None
     if wanted > 1 or await preparation.counts_hosts():
@@ -120,20 +120,27 @@ async def launch(
         name,
         {"definition": definition.to_stored(), "folder": str(caller.folder), "check": caller.check},
         columns_of(
-            definition, impact(hosts, int(options["forks"])), launch_type=launch_type, **(columns or {})
+            replace(definition, groups=checked.groups),
+            impact(hosts, int(options["forks"])),
+            launch_type=launch_type,
+            **(columns or {}),
         ),
         bool(options["wait"]),
         caller.to_stored(),
     )
-    count = slice_count(wanted, hosts or 0, prompted=not definition.job_template) if wanted > 1 else 1
+    count = slice_count(wanted, hosts or 0, prompted=definition.slices_prompted) if wanted > 1 else 1
     share = hosts if hosts is None or count < 2 else -(-hosts // count)
     await preparation.check_size(impact(share, int(options["forks"])))
     if count > 1:
         plan = plan_slices(jobs, preparation, order, count, hosts or 0)
-        return await plan.start(jobs, child=child)
-    if part.number:
-        order = replace(order, name=_slice_name(name, part))
-    return await jobs.start(order, partial(preparation.prepare, part=part), child=child)
+        job = await plan.start(jobs, child=child)
+    else:
+        if part.number:
+            order = replace(order, name=_slice_name(name, part))
+        job = await jobs.start(order, partial(preparation.prepare, part=part), child=child)
+    for why in checked.passed_over:
+        job.feed.warning(why)
+    return job
 
 
 def plan_slices(jobs: OwnedJobs, preparation: Preparation, order: Order, count: int, hosts: int) -> Plan:

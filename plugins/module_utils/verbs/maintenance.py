@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.cleanup import (
+    DAY,
     Cleaned,
     JobCleanup,
 )
@@ -17,6 +19,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.rotation import regenerate_key
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.project.revisions import Revisions
+from ansible_collections.jobpods.controller.plugins.module_utils.job.project.source import project_folders
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import Result, Verb
@@ -24,6 +28,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request i
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
 
 MAX_DAYS = 36500
+PROJECT_UPDATE = "project_update"
 
 
 async def cleanup_jobs(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
@@ -41,6 +46,9 @@ async def cleanup_jobs(request: Request, feed: LauncherFeed, launcher: Launcher)
         try:
             while not leaving.done() and await calls(cleanup.step):
                 feed.step(_counted(cleanup.cleaned, request.check), verbosity=1)
+            projects = 0
+            if PROJECT_UPDATE in params["job_types"] and not leaving.done():
+                projects = await calls(_remove_projects, cleanup, _places(request), days, request.check)
         finally:
             await calls(cleanup.close)
     finally:
@@ -50,14 +58,35 @@ async def cleanup_jobs(request: Request, feed: LauncherFeed, launcher: Launcher)
     for warning in cleaned.warnings:
         feed.warning(warning)
     return {
-        "changed": bool(cleaned.jobs),
+        "changed": bool(cleaned.jobs or projects),
         "failed": False,
         "msg": _counted(cleaned, request.check),
         "deleted": cleaned.jobs,
         "events": cleaned.events,
         "folders": cleaned.folders,
         "kept": cleaned.kept,
+        "project_folders": projects,
     }
+
+
+def _remove_projects(cleanup: JobCleanup, options: StoreOptions, days: int, dry_run: bool) -> int:
+    """Removes the folders of projects that were deleted, and that nobody uses; how many.
+
+    They are left where they were still read when the project was deleted, or where another controller did
+    that. One that was used lately is kept: another store with this `data_dir` may have a project with its
+    number.
+    """
+    folders = project_folders(options.data_dir)  # first: what is made meanwhile has its project
+    removed = 0
+    for number in sorted(cleanup.without_project(folders)):
+        revisions = Revisions(folders[number])
+        if revisions.last_used > time.time() - days * DAY:
+            continue
+        try:
+            removed += dry_run or revisions.remove()
+        except OSError as exc:
+            cleanup.cleaned.warnings.append(f"{folders[number]} can't be removed: {exc.strerror}")
+    return removed
 
 
 async def regenerate_secret_key(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:

@@ -38,7 +38,7 @@ async def object_import(request: Request, feed: LauncherFeed, launcher: Launcher
     export = read_export(_assets(params, folder), os.path.expanduser(params["projects_root"]))
     credentials = (asset.key for asset in export.assets if asset.key.kind == "credential")
     secrets = Secrets(params["secrets"], credentials)
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         imported = await opened.calls(
             _imported, opened.store.objects, export, secrets, folder, dry_run=request.check
         )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.obje
     Wanted,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.project.revisions import Revisions
+from ansible_collections.jobpods.controller.plugins.module_utils.job.project.source import project_folder
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import (
     OBJECT_ARGUMENTS,
@@ -61,10 +64,13 @@ async def save_object(
         destroy_nodes=bool(params.get("destroy_current_nodes")),
         organization=None if "organization" in KINDS[kind].options else params.get("organization"),
     )
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         objects = opened.store.objects
         if params["state"] == "absent":
             change = await opened.calls(objects.delete, kind, wanted, dry_run=request.check)
+            if kind == "project" and change.before and not request.check:
+                folder = project_folder(opened.options.data_dir, change.before["id"])
+                await asyncio.to_thread(_remove_files, folder, change.name, feed)
         else:
             check = partial(check_values, kind)
             why_not = await trying(request, opened, wanted, check) if trying is not None else None
@@ -74,6 +80,17 @@ async def save_object(
                 who = f"{KINDS[kind].words} {change.name!r}"
                 feed.warning(f"{who} {saved} saved, but can't be tried on its cluster: {why_not}")
     return _result(kind, change, request)
+
+
+def _remove_files(folder: Path, name: str, feed: LauncherFeed) -> None:
+    """Removes what updates of a project have brought, now that it is deleted."""
+    try:
+        removed = Revisions(folder).remove()
+    except OSError as exc:
+        feed.warning(f"the folder of project {name!r}, {folder}, can't be removed: {exc.strerror}")
+        return
+    if not removed:
+        feed.step(f"{folder} is still in use; cleanup_jobs removes it later")
 
 
 def _result(kind: str, change: Change, request: Request) -> Result:
@@ -131,7 +148,7 @@ async def object_info(request: Request, feed: LauncherFeed, launcher: Launcher) 
             "InvalidConfiguration",
             f"filters: {kind.name} has no {unknown[0]!r} to search for; it has {known}.",
         )
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         found = await opened.calls(_list, opened.store.objects, kind.name, filters)
         if kind.name == "container_group":
             for shown in found:

@@ -15,6 +15,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Event, stored_event
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.orphans import orphans, start_adopter
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 
@@ -57,11 +58,14 @@ class OpenStore:
 
 
 @asynccontextmanager
-async def open_store(request: Request, *, adopts: bool = True) -> AsyncIterator[OpenStore]:
+async def open_store(
+    request: Request, feed: LauncherFeed, *, adopts: bool = True
+) -> AsyncIterator[OpenStore]:
     """The store that the request names.
 
     Args:
-        request: what names it.
+        request: names it.
+        feed: warned of what the user should know about it.
         adopts: where jobs in it are left without a process, have one see to them.
 
     Raises:
@@ -73,6 +77,8 @@ async def open_store(request: Request, *, adopts: bool = True) -> AsyncIterator[
         store = await calls(JobStore.open, options)
         opened = OpenStore(store, calls, options)
         try:
+            for warning in store.warnings:
+                feed.warning(warning)
             if adopts:
                 await opened.see_to_orphans(request)
             yield opened

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,6 +82,21 @@ class Brought:
         return str(self.revision.folder) if self.revision is not None else None
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What is known of a job before it is there.
+
+    Attributes:
+        place: where it would run; None where that can't be known yet, since updates come first.
+        groups: ids of the container groups that it can run in; empty for the inline one.
+        passed_over: for each of its other groups, that it is left out, and why.
+    """
+
+    place: Place | None
+    groups: tuple[int, ...] = ()
+    passed_over: tuple[str, ...] = ()
+
+
 class Preparation:
     """Prepares the playbook jobs of one definition: all of its slices, or the whole."""
 
@@ -91,14 +108,15 @@ class Preparation:
         self._store = jobs.opened.store
         self._resolver = Resolver(definition, self._store.objects, caller)
         self._updates = Updates(jobs)
+        self._groups = definition.groups
         self._bringing = asyncio.Lock()
         self._brought: Brought | Failure | None = None
 
-    async def check(self) -> Place | None:
+    async def check(self) -> Checked:
         """Reads all that can be read now, so that what is wrong is told before there is a job.
 
-        Returns:
-            Where the job would run; None where that can't be known yet, since updates come first.
+        Raises:
+            Failure: what is wrong; where none of several groups will do, what is wrong with each.
         """
         project, folder = self._definition.reference("project"), None
         branch = self._definition.options["scm_branch"]
@@ -107,15 +125,34 @@ class Preparation:
             folder = await self._updates.manual_folder(project)
             if folder is None:
                 await self._calls(self._resolver.vaults)
-                return None
+                return await self._check_groups(self._resolver.check_connection)
         elif branch:
             raise Failure(
                 "InvalidConfiguration",
                 "scm_branch is given, but project is a folder, which has no branches; leave it out, or name a"
                 " stored project.",
             )
-        groups = self._definition.groups or (None,)
-        return await self._calls(self._resolver.place, groups[0], folder)
+        if not self._groups:
+            return Checked(await self._calls(self._resolver.place, None, folder))
+        return await self._check_groups(lambda group: self._resolver.place(group, folder))
+
+    async def _check_groups(self, check: Callable[[int], Place | None]) -> Checked:
+        """Finds the groups that a job can run in; the others are passed over from now on."""
+        places: dict[int, Place | None] = {}
+        failures: dict[str, Failure] = {}
+        for number in self._groups:
+            called = f"container group {number}"
+            try:
+                stored = await self._calls(self._store.objects.by_id, "container_group", number)
+                called = f"container group {stored.name!r}"
+                places[number] = await self._calls(check, number)
+            except Failure as failure:
+                failures[called] = failure
+        if failures and not places:
+            raise _none_will_do(list(failures.values()))
+        self._groups = tuple(places)
+        passed_over = (f"{called} is passed over. {failure.message}" for called, failure in failures.items())
+        return Checked(next(iter(places.values()), None), self._groups, tuple(passed_over))
 
     async def prepare(self, job: OwnedJob, part: Slice = WHOLE) -> Start:
         """Waits for what a job needs, and for room for it.
@@ -205,7 +242,7 @@ class Preparation:
 
     async def counts_hosts(self) -> bool:
         """Whether the number of hosts decides where the job may run."""
-        return any(group.max_forks for group in await self._calls(self._groups))
+        return any(group.max_forks for group in await self._calls(self._read_groups, self._groups))
 
     async def check_size(self, size: int) -> None:
         """Refuses a job, by the size of its largest slice, that would wait for ever.
@@ -213,12 +250,12 @@ class Preparation:
         Raises:
             Failure: `InvalidConfiguration`, where it is too large for each of its groups.
         """
-        failure = never_fits(size, await self._calls(self._groups))
+        failure = never_fits(size, await self._calls(self._read_groups, self._groups))
         if failure is not None:
             raise failure
 
-    def _groups(self) -> list[Group]:
-        found = [self._store.objects.by_id("container_group", each) for each in self._definition.groups]
+    def _read_groups(self, numbers: Iterable[int]) -> list[Group]:
+        found = [self._store.objects.by_id("container_group", each) for each in numbers]
         return [Group(each.id, each.name, max_forks=int(each.values["max_forks"])) for each in found]
 
     async def hosts(self, folder: str | None = None) -> tuple[str, ...]:
@@ -243,8 +280,26 @@ class Preparation:
         return await launch_inventory(stored.values, contents, self._reading(folder))
 
     def _reading(self, folder: str | None) -> Reading:
-        vaults = self._resolver.vaults()
-        return Reading(environment=self._caller.environ, folder=folder or "", vaults=vaults)
+        return Reading(
+            environment=self._caller.environ,
+            folder=folder or "",
+            playbook_dir=self._playbook_dir(folder),
+            vaults=self._resolver.vaults(),
+        )
+
+    def _playbook_dir(self, folder: str | None) -> str:
+        """Where the playbook lies; "" where there is none, or it is not here yet.
+
+        Variables beside it rank between an inventory's file and its group_vars. So they have to be known
+        where an inventory, of a slice for example, is made of another one and has all variables in its file.
+        """
+        project = self._definition.options["project"]
+        if folder is None and isinstance(project, str):
+            folder = str(self._caller.folder / os.path.expanduser(project))
+        if folder is None or project is None:
+            return ""
+        found = os.path.dirname(os.path.join(folder, self._definition.options["playbook"]))
+        return found if os.path.isdir(found) else ""
 
     def _start(
         self,
@@ -278,6 +333,18 @@ def _not_here(failure: Failure) -> Failure:
         "The process that ran the job was gone before all of the job was in its pod, and from here that can't"
         f" be sent again: {failure.message}",
         traceback=failure.traceback,
+    )
+
+
+def _none_will_do(failures: list[Failure]) -> Failure:
+    """What is wrong with a job's groups, or with what it would run in whichever of them."""
+    words = list(dict.fromkeys(failure.message for failure in failures))
+    if len(words) == 1:
+        return failures[0]
+    same = len({failure.reason for failure in failures}) == 1
+    return Failure(
+        failures[0].reason if same else "InvalidConfiguration",
+        f"The job can run in none of its container groups. {' '.join(words)}",
     )
 
 

@@ -40,7 +40,7 @@ async def job_relaunch(request: Request, feed: LauncherFeed, launcher: Launcher)
     """Launches a job again, owns it, and answers when it has ended; with `wait: false` at once."""
     params = request.params
     wait = bool(params["wait"])
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         store, calls = opened.store, opened.calls
         record = await calls(store.get, int(params["job_id"]))
         asked = await calls(store.request, record.id)

@@ -138,16 +138,29 @@ class Resolver:
         mapping = {name: values[name] for name in GROUP_OPTIONS}
         mapping["namespace"] = group_namespace(values)
         mapping["execution_environment"] = self._stored_environment(values["execution_environment"])
+        connection = self._connection(group)
+        return Place(self._read({**params, "container_group": mapping}), connection)
+
+    def check_connection(self, group: int) -> None:
+        """Checks the connection of a container group, without what is run there.
+
+        Raises:
+            Failure: it has none.
+        """
+        stored = self._objects.by_id("container_group", group)
+        if stored.name != CONTROLPLANE:
+            self._connection(stored)
+
+    def _connection(self, group: StoredObject) -> Connection:
         inputs = None
-        if values["credential"] is not None:
-            inputs = self._objects.by_id("credential", values["credential"]).values["inputs"]
+        if group.values["credential"] is not None:
+            inputs = self._objects.by_id("credential", group.values["credential"]).values["inputs"]
         try:
-            connection = resolve_group_connection(values, inputs, self._caller.environ, self._caller.home)
+            return resolve_group_connection(group.values, inputs, self._caller.environ, self._caller.home)
         except Failure as failure:
             raise replace(
                 failure, message=f"The connection of container group {group.name!r}: {failure.message}"
             ) from failure
-        return Place(self._read({**params, "container_group": mapping}), connection)
 
     def _read(self, params: Values) -> Launch:
         caller = self._caller
@@ -231,7 +244,7 @@ class Resolver:
             found = credential_type(given.get("credential_type"), f"{option}.credential_type").name
             called, inputs = option, given["inputs"]
         else:
-            stored = self._objects.get("credential", given, option)
+            stored = self._objects.get("credential", given, option, self._definition.organization)
             found, inputs = stored.values["credential_type"], stored.values["inputs"]
             called = f"{option}: {stored.name!r}"
         if found != REGISTRY:

@@ -23,7 +23,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog 
 async def project_update(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Updates a project, whether that is due or not."""
     params = request.params
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         objects = opened.store.objects
         project = await opened.calls(
             objects.get, "project", params["project"], "project", params["organization"]
@@ -39,7 +39,7 @@ async def project_update(request: Request, feed: LauncherFeed, launcher: Launche
 async def inventory_update(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Updates an inventory source, whether that is due or not."""
     params = request.params
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         source = await opened.calls(
             _source,
             opened.store.objects,

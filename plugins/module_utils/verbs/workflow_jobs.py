@@ -18,8 +18,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.work
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import split_tags
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import (
-    STORED,
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import STORED
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_of_template import (
     read_node,
     read_prompts,
 )
@@ -60,7 +60,7 @@ async def workflow_job(request: Request, feed: LauncherFeed, launcher: Launcher)
     """Launches a workflow, and owns it and its jobs to their end."""
     params = request.params
     wait = bool(params["wait"])
-    async with open_store(request) as opened:
+    async with open_store(request, feed) as opened:
         folder = Path(request.folder)
         objects = opened.store.objects
         template = await opened.calls(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,41 +45,6 @@ def test_job_wait_has_a_limit_of_its_own(controller: Controller, job: Options) -
     assert (canceled["changed"], canceled["job"]["status"]) == (True, "canceled")
 
 
-def test_a_job_process_that_is_gone_is_told(
-    controller: Controller, job: Options, core: client.CoreV1Api, namespace: str
-) -> None:
-    """Nobody ends the job then, but whoever waits for it or cancels it learns why, and what to do."""
-    controller.project(site=[{"ansible.builtin.pause": {"seconds": 3600}}])
-    launched = controller.verb("container_group_job", **{**job, "wait": False})
-    job_id = launched["job"]["id"]
-    until(lambda: controller.verb("job_info")["jobs"][0]["status"] == "running", "the job to run")
-    (pid,) = controller.processes()
-    os.kill(pid, signal.SIGKILL)
-    waited = controller.play([{"jobpods.controller.job_wait": {"job_id": job_id, "timeout": 40}}])
-    assert "has given no sign of life" in waited.terminal
-    canceled = controller.verb("job_cancel", job_id=job_id, timeout=1)
-    assert canceled["failed"]
-    assert canceled["job"]["pod_name"] in canceled["msg"]
-    core.delete_namespaced_pod(canceled["job"]["pod_name"], namespace, grace_period_seconds=0)
-
-
-def test_a_job_process_that_is_killed_under_its_launcher_is_told(
-    controller: Controller, job: Options, core: client.CoreV1Api, namespace: str
-) -> None:
-    controller.project(site=[{"ansible.builtin.pause": {"seconds": 3600}}])
-    with controller.started(job) as running:
-        running.await_text("TASK [ansible.builtin.pause]")
-        for pid in controller.processes():
-            if b"/entry.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
-        result = running.result()
-    facts = result["job"]
-    core.delete_namespaced_pod(facts["pod_name"], namespace, grace_period_seconds=0)
-    assert (result["changed"], result["failed"], facts["status"]) == (True, True, "running")
-    assert isinstance(facts["id"], int)
-    assert f"The pod {facts['pod_name']} in namespace {namespace} goes on" in result["msg"]
-
-
 def test_a_job_process_that_is_told_to_end_leaves_its_job(
     controller: Controller, job: Options, core: client.CoreV1Api, namespace: str
 ) -> None:
@@ -90,12 +54,14 @@ def test_a_job_process_that_is_told_to_end_leaves_its_job(
     (pid,) = controller.processes()
     os.kill(pid, signal.SIGTERM)
     until(lambda: not controller.process_lines(), "the job process to end")
-    (facts,) = controller.verb("job_info")["jobs"]
-    assert (facts["status"], facts["failure"]) == ("running", None)
-    pod = core.read_namespaced_pod(facts["pod_name"], namespace)
+    with controller.opened() as store:  # a module would have the job adopted
+        (left,) = store.list()
+    assert (left.status, left.failure) == ("running", None)
+    pod = core.read_namespaced_pod(left.pod_name, namespace)
     assert pod.status is not None and pod.metadata is not None
     assert (pod.status.phase, pod.metadata.deletion_timestamp) == ("Running", None)
-    core.delete_namespaced_pod(facts["pod_name"], namespace, grace_period_seconds=0)
+    canceled = controller.verb("job_cancel", job_id=left.id)
+    assert canceled["job"]["status"] == "canceled", canceled["msg"]
 
 
 @pytest.mark.parametrize("verb", ["job_wait", "job_info", "job_cancel"])

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,8 +144,14 @@ class Revisions:
 
     def clean(self) -> None:
         """Removes all but the last revisions, and but those that somebody reads."""
-        locks = sorted(self._revisions.glob("*.lock"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in locks[KEPT_REVISIONS:]:
+        locks = sorted(self._locks(), key=lambda path: path.stat().st_mtime, reverse=True)
+        self._remove_unread(locks[KEPT_REVISIONS:])
+
+    def _locks(self) -> list[Path]:
+        return list(self._revisions.glob("*.lock"))
+
+    def _remove_unread(self, locks: Iterable[Path]) -> None:
+        for path in locks:
             with suppress(FileNotFoundError):
                 descriptor = os.open(path, os.O_RDWR)
                 try:
@@ -154,6 +160,39 @@ class Revisions:
                         path.unlink()
                 finally:
                     os.close(descriptor)
+
+    # -- of a project that was deleted --
+
+    @property
+    def last_used(self) -> float:
+        """When one was used last, in seconds since the epoch; 0 where there is nothing."""
+        with suppress(FileNotFoundError):
+            return max(path.stat().st_mtime for path in (self._folder, *self._locks()))
+        return 0.0
+
+    def remove(self) -> bool:
+        """Removes all that there is of the project, unless somebody reads or updates it.
+
+        Returns:
+            Whether nothing is left. Where a revision is read, it stays, with the mirror that it is made from.
+
+        Raises:
+            OSError: it can't be removed.
+        """
+        try:
+            lock = _open(self._folder / "lock")
+        except FileNotFoundError:
+            return True
+        try:
+            if not _try(lock, fcntl.LOCK_EX):
+                return False
+            self._remove_unread(self._locks())
+            if self._locks():
+                return False
+            shutil.rmtree(self._folder)
+            return True
+        finally:
+            os.close(lock)
 
 
 @contextmanager

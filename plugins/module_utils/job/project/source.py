@@ -110,6 +110,12 @@ def project_folder(data_dir: Path, number: int) -> Path:
     return data_dir / "projects" / str(number)
 
 
+def project_folders(data_dir: Path) -> dict[int, Path]:
+    """The folders that there are, by the projects' numbers."""
+    found = (data_dir / "projects").glob("*")
+    return {int(folder.name): folder for folder in found if folder.name.isdecimal()}
+
+
 def invalid(message: str) -> Failure:
     """What is wrong with an option."""
     return Failure("InvalidConfiguration", message)

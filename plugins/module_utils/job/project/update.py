@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -303,12 +302,3 @@ def manual_revision(source: ProjectSource) -> ProjectRevision:
     if trouble:
         raise Failure("ProjectNotFound", f"local_path {path!r} of project {source.name!r} {trouble}.")
     return ProjectRevision(Path(path), "")
-
-
-def remove_project(folder: Path) -> None:
-    """Removes all working copies of a project that was deleted.
-
-    Args:
-        folder: as `source.project_folder` names it.
-    """
-    shutil.rmtree(folder, ignore_errors=True)

@@ -13,6 +13,10 @@ from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.credential_types import TYPES
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.node_prompts import (
+    unasked,
+    unasked_variables,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import (
     Change,
     ObjectEditor,
@@ -31,6 +35,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.awx.secre
     variables_with_secrets,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.awx.workflows import (
+    LISTS,
     ExportedNode,
     prune,
 )
@@ -246,12 +251,39 @@ class Importer:
         if node.labelled:
             notes.append((f"{where}: labels", "there are no labels"))
         kind = node.runs.kind if isinstance(node.runs, Key) else ""
+        number = self._id_of(node.runs)
+        prompts = {**node.prompts, **given}
+        if number is not None:
+            target = self._editor.by_id(kind, number).values
+            mine = _without_unasked(target, KINDS[kind].words, (prompts, related, variables))
+            notes += [(f"{where}: {name}", why) for name, why in mine]
         return {
-            **node.prompts,
-            **given,
+            **prompts,
             "identifier": node.identifier,
-            "unified_job_template": {"name": self._id_of(node.runs), "type": kind},
+            "unified_job_template": {"name": number, "type": kind},
             "all_parents_must_converge": node.converge,
             "extra_data": variables,
             "related": related,
         }
+
+
+def _without_unasked(target: Values, words: str, said: tuple[Values, Values, Values]) -> Notes:
+    """Takes out what a node prompts with and what it runs does not ask for: AWX keeps it, but ignores it.
+
+    Args:
+        target: values of what it runs.
+        words: what that is.
+        said: the node's prompts, its `related` and its variables.
+    """
+    prompts, related, variables = said
+    lists = {option: related[option] for option in LISTS if related.get(option)}
+    set_ones = {option: value for option, value in prompts.items() if value is not None}
+    notes: Notes = []
+    why = f"the {words} that it runs does not ask for it on launch, so AWX ignores it, too"
+    for option in unasked(target, {**set_ones, **lists}):
+        (related if option in lists else prompts).pop(option)
+        notes.append((option, why))
+    for name in unasked_variables(target, variables):
+        variables.pop(name)
+        notes.append((f"extra_data.{name}", why))
+    return notes

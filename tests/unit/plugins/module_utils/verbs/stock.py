@@ -36,7 +36,10 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.supervised import (
     scripted_worker,
 )
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.asking import request_for
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.asking import (
+    KeptFeed,
+    request_for,
+)
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.pipes import (
     DEADLINE,
     Message,
@@ -142,7 +145,7 @@ class Stock:
     async def jobs(self) -> AsyncIterator[OwnedJobs]:
         """The jobs of a job process; nobody hears what is told of them."""
         request = self.request("job_info")
-        async with launcher() as (told, pipe), open_store(request) as opened:
+        async with launcher() as (told, pipe), open_store(request, KeptFeed()) as opened:
             reading = asyncio.create_task(asyncio.to_thread(read_messages, pipe, type="end"))
             made = OwnedJobs(request, opened, told)
             try:

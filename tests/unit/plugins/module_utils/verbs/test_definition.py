@@ -15,11 +15,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.kind
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import Wanted
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import (
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import Definition, stored_id
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_given import read_definition
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_of_template import (
     PROMPTED,
-    Definition,
-    read_definition,
-    stored_id,
+    read_prompts,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import Stock
 
@@ -107,6 +107,14 @@ def kept(shelf: Shelf) -> Iterator[Shelf]:
             if each["id"] not in before[kind]:
                 scope = {"organization": each["organization"]} if "organization" in each else {}
                 shelf.objects.delete(kind, Wanted(each["name"], scope))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Shelf]:
+    """A shelf that nobody else has."""
+    made = Shelf(tmp_path)
+    yield made
+    made.store.close()
 
 
 INLINE = {"project": "project", "playbook": "site.yml", "inventory": "a,"}
@@ -514,6 +522,40 @@ def test_name_that_several_have_is_refused_but_within_an_organization(shelf: She
     assert number is not None
     second = shelf.objects.get("organization", "second", "organization").id
     assert shelf.values("inventory", number)["organization"] == found.organization == second
+
+
+def test_name_given_at_launch_is_looked_up_in_the_organization_of_the_template_first(own: Shelf) -> None:
+    names = ("first", "second")
+    for name in names:
+        own.add("credential", "login", organization=name, **MACHINE)
+        own.template(f"of {name}", organization=name, inventory="other", **ASKING)
+    own.template("of none", inventory="other", **ASKING)
+
+    def owners(template: str, **given: Any) -> list[str]:
+        found = own.defined(job_template=template, inventory="hosts", credentials=["login"], **given)
+        numbers = [("inventory", found.reference("inventory"))]
+        numbers += [("credential", stored_id(each)) for each in found.options["credentials"]]
+        ids = [own.values(kind, number or 0)["organization"] for kind, number in numbers]
+        return [own.objects.by_id("organization", number).name for number in ids]
+
+    for name in names:
+        assert owners(f"of {name}") == [name, name]
+    assert owners("of first", organization="second") == ["second", "second"]
+    assert owners("of none", organization="second") == ["second", "second"]
+    assert "There are 2 of kind inventory with the name 'hosts'" in own.refused(
+        job_template="of none", inventory="hosts"
+    )
+    # One that is elsewhere only is taken from there.
+    assert own.credentials(own.defined(job_template="of first", credentials=["key"])) == ["key"]
+
+
+def test_inventory_given_to_a_workflow_is_looked_up_in_its_organization_first(own: Shelf) -> None:
+    own.add("workflow_job_template", "flow", organization="second", ask_inventory_on_launch=True)
+    flow = own.objects.get("workflow_job_template", "flow", "workflow_job_template")
+    prompts = read_prompts(flow, {"inventory": "hosts"}, own.objects, own.folder)
+    number = stored_id(prompts["inventory"])
+    assert number is not None
+    assert own.values("inventory", number)["organization"] == flow.values["organization"]
 
 
 def test_organization_that_is_not_there(shelf: Shelf) -> None:

@@ -274,6 +274,17 @@ async def test_what_can_t_be_is_refused_before_there_is_a_job(
     assert stock.all_jobs() == []
 
 
+async def test_group_that_will_not_do_is_told_and_asked_again_at_a_relaunch(stock: Stock) -> None:
+    lost = stock.add("container_group", "lost", kubeconfig=str(stock.folder / "lost"))
+    own = stock.objects.get("container_group", "controlplane", "name").id
+    stock.template(instance_groups=["lost", "controlplane"])
+    result, messages = await stock.launch(job_template="deploy")
+    assert (result["job"]["status"], result["job"]["container_group"]) == ("successful", None)
+    (warning,) = texts(messages, "warning")
+    assert warning.startswith("container group 'lost' is passed over. The connection of container group")
+    assert stock.store.request(result["job"]["id"])["definition"]["groups"] == [lost, own]
+
+
 async def test_folder_has_no_branches(stock: Stock) -> None:
     with pytest.raises(Failure, match="scm_branch is given, but project is a folder"):
         await stock.launch(project="project", playbook="site.yml", inventory="a,", scm_branch="main")
@@ -356,6 +367,17 @@ async def test_there_are_no_more_slices_than_hosts(stock: Stock, hosts: int, sli
     assert len(result["job"]["slices"]) == slices
     assert result["job"]["type"] == ("workflow_job" if slices else "job")
     assert [part["job_slice_count"] for part in result["job"]["slices"]] == [slices] * slices
+
+
+async def test_slices_asked_for_at_launch_need_hosts(stock: Stock) -> None:
+    stock.add("inventory", "few", content=inventory(0))
+    stock.template(inventory="few", job_slice_count=5, ask_job_slice_count_on_launch=True)
+    with pytest.raises(Failure, match="does not have enough hosts for slicing") as caught:
+        await stock.launch(job_template="deploy", job_slice_count=2)
+    assert "update its sources first" in caught.value.hint
+    assert stock.all_jobs() == []
+    result, _messages = await stock.launch(job_template="deploy", job_slice_count=1)
+    assert result["job"]["type"] == "job"
 
 
 async def test_slices_of_an_inline_definition(stock: Stock) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import read_ad_hoc
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_given import read_ad_hoc
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.pipes import shown, texts
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import (
     RUNNER,

@@ -6,15 +6,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils.controller import engines
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.cleanup import DAY
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore, NewJob
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import Wanted
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import store_options
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.project.revisions import (
+    ProjectRevision,
+    Revisions,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.job.project.source import project_folder
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.maintenance import VERBS
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.asking import (
@@ -87,6 +96,7 @@ async def test_jobs_that_ended_are_deleted(asked: Asked) -> None:
         "events": 0,
         "folders": 3,
         "kept": 0,
+        "project_folders": 0,
     }
     assert await asked.verb("cleanup_jobs", check=True, days=0) == expected
     assert asked.names() == ["running", "update", "b", "a"]
@@ -138,6 +148,53 @@ async def test_nothing_more_is_deleted_when_the_launcher_is_gone(asked: Asked) -
     asked.job("a")
     assert not (await asked.verb("cleanup_jobs", gone=True, days=0))["changed"]
     assert asked.names() == ["a"]
+
+
+def left_over(asked: Asked, number: int, *, age: float = 91.0) -> ProjectRevision:
+    """What an update of a project has brought that many days ago."""
+    revisions = Revisions(project_folder(asked.options.data_dir, number))
+    revisions.prepare()
+    revisions.path("a").mkdir()
+    revisions.use("a")
+    moment = time.time() - age * DAY
+    for path in (revisions.path("a.lock"), revisions.path("a").parent.parent):
+        os.utime(path, (moment, moment))
+    return ProjectRevision(revisions.path("a"), "a")
+
+
+async def test_what_is_left_of_deleted_projects_is_removed(asked: Asked) -> None:
+    given = {"scm_type": "git", "scm_url": "https://git.test/a.git"}
+    there = asked.store.objects.save("project", Wanted("code", given)).id
+    assert there is not None
+    kept = [left_over(asked, there), left_over(asked, 100, age=89), left_over(asked, 101)]
+    gone = left_over(asked, 102)
+    (asked.options.data_dir / "projects" / "notes").touch()
+    with kept[2].held():
+        for check in (True, False):
+            result = await asked.verb("cleanup_jobs", check=check)
+            assert (result["changed"], result["project_folders"]) == (True, 1)
+            assert gone.folder.exists() == check
+    assert all(each.folder.exists() for each in kept)
+    assert (await asked.verb("cleanup_jobs", days=0, job_types=["job"]))["project_folders"] == 0
+    assert (await asked.verb("cleanup_jobs", days=0))["project_folders"] == 2
+    assert [each.folder.exists() for each in kept] == [True, False, False]
+
+
+async def test_what_can_t_be_removed_of_a_deleted_project_is_told(asked: Asked) -> None:
+    folder = left_over(asked, 100).folder.parent.parent
+    (folder / "lock").mkdir()
+    result = await asked.verb("cleanup_jobs", days=0)
+    assert (result["changed"], result["project_folders"]) == (False, 0)
+    assert asked.feed.warnings == [f"{folder} can't be removed: Is a directory"]
+
+
+async def test_what_is_doubtful_of_the_store_is_told(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked.store.close()  # else its journal could not be changed
+    kind = engines.file_system(asked.folder)
+    monkeypatch.setattr(engines, "NETWORK_FILE_SYSTEMS", frozenset((kind,)))
+    await asked.verb("cleanup_jobs")
+    (warning,) = asked.feed.warnings
+    assert "is on a network file system" in warning
 
 
 # -- regenerate_secret_key --

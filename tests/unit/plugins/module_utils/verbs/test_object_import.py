@@ -362,3 +362,91 @@ async def test_a_left_out_credential_that_is_stored_by_hand_is_taken(importing: 
     number = importing.stored("credential", "release secrets")["id"]
     kept = importing.store.objects.by_id("credential", number).values["inputs"]
     assert kept == {"vault_id": "release", "vault_password": "by hand"}
+
+
+# -- what nodes prompt with --
+
+
+def asset(name: str, kind: str, **fields: Any) -> dict[str, Any]:
+    key = {"name": name, "organization": ORGANIZATION, "type": kind}
+    return {"name": name, "organization": ORGANIZATION, "natural_key": key, **fields}
+
+
+def flow(*nodes: dict[str, Any], **asked: bool) -> dict[str, Any]:
+    """A workflow, and a job template that asks for nothing but what is said here, and a survey."""
+    template = asset(
+        "t",
+        "job_template",
+        project={"name": "p", "organization": ORGANIZATION, "type": "project"},
+        inventory={"name": "i", "organization": ORGANIZATION, "type": "inventory"},
+        playbook="x.yml",
+        limit="web",
+        extra_vars="same: 1",
+        survey_enabled=True,
+        related={"survey_spec": {"name": "", "description": "", "spec": [QUESTION]}},
+        **asked,
+    )
+    return {
+        "organizations": [{"name": "Ops", "natural_key": ORGANIZATION}],
+        "projects": [asset("p", "project", scm_type="git", scm_url="https://git.test/p.git")],
+        "inventory": [asset("i", "inventory"), asset("other", "inventory")],
+        "credentials": [
+            {"name": "key", "organization": ORGANIZATION, "credential_type": MACHINE, "natural_key": KEY}
+        ],
+        "job_templates": [template],
+        "workflow_job_templates": [
+            asset("w", "workflow_job_template", related={"workflow_nodes": list(nodes)})
+        ],
+    }
+
+
+def node(identifier: str, runs: str = "t", kind: str = "job_template", **fields: Any) -> dict[str, Any]:
+    target = {"name": runs, "organization": ORGANIZATION, "type": kind}
+    return {"identifier": identifier, "unified_job_template": target, **fields}
+
+
+QUESTION = {"question_name": "Which?", "variable": "asked", "type": "text", "required": False, "default": ""}
+MACHINE = {"name": "Machine", "kind": "ssh", "type": "credential_type"}
+KEY = {"name": "key", "organization": ORGANIZATION, "credential_type": MACHINE, "type": "credential"}
+PROMPTING: dict[str, Any] = {
+    "limit": "db",
+    "verbosity": 2,
+    "inventory": {"name": "other", "organization": ORGANIZATION, "type": "inventory"},
+    "extra_data": {"asked": "yes", "same": 1, "unasked": "s3cret"},
+    "related": {"credentials": [KEY], "success_nodes": [{"identifier": "b"}]},
+}
+
+
+async def test_prompts_of_a_node_that_nobody_asks_for_are_left_out(importing: Importing) -> None:
+    assets = flow(node("a", **PROMPTING), node("b", "p", "project", limit="db"), ask_verbosity_on_launch=True)
+    trial = await importing(assets=assets, check=True)
+    result = await importing(assets=assets)
+    assert trial["left_out"] == result["left_out"]
+    first, second = importing.stored("workflow_job_template", "w")["workflow_nodes"]
+    assert (first.get("limit"), first.get("inventory"), first["related"]["credentials"]) == (None, None, [])
+    assert (first["verbosity"], first["extra_data"]) == (2, {"asked": "yes", "same": 1})
+    assert (first["related"]["success_nodes"], second["identifier"]) == ([{"identifier": "b"}], "b")
+    words = "that it runs does not ask for it on launch, so AWX ignores it, too."
+    for option in ("limit", "inventory", "credentials", "extra_data.unasked"):
+        (reason,) = why(result, "workflow_job_template", "w", f"workflow_nodes: a: {option}")
+        assert reason == f"the job template {words}"
+    (reason,) = why(result, "workflow_job_template", "w", "workflow_nodes: b: limit")
+    assert reason == f"the project {words}"
+    assert len(result["left_out"]) == 5
+    assert "s3cret" not in json.dumps(result)
+    assert not (await importing(assets=assets))["changed"]
+
+
+async def test_prompts_of_a_node_that_are_asked_for_are_imported(importing: Importing) -> None:
+    asked = ("limit", "verbosity", "inventory", "variables", "credential")
+    assets = flow(
+        node("a", **PROMPTING),
+        node("b", limit="web"),
+        **{f"ask_{name}_on_launch": True for name in asked},
+    )
+    result = await importing(assets=assets)
+    assert result["left_out"] == []
+    first = importing.stored("workflow_job_template", "w")["workflow_nodes"][0]
+    assert (first["limit"], first["extra_data"]) == ("db", PROMPTING["extra_data"])
+    assert first["inventory"] is not None
+    assert len(first["related"]["credentials"]) == 1

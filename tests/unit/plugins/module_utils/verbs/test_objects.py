@@ -14,6 +14,10 @@ import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.kinds import KINDS
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import NewJob
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.project.revisions import (
+    ProjectRevision,
+    Revisions,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import registry
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_arguments import (
     OBJECT_ARGUMENTS,
@@ -264,3 +268,61 @@ async def test_option_that_can_t_be_searched_for_is_told(shelf: Shelf, option: s
         f"filters: credential has no {option!r} to search for; it has credential_type, description, name,"
         " organization."
     )
+
+
+# -- what lies beside the store --
+
+
+@pytest.fixture
+def brought(shelf: Shelf) -> ProjectRevision:
+    """What an update of the project `it` has brought."""
+    number = shelf.add("project", "it", scm_type="git", scm_url="https://git.test/a.git")
+    revisions = Revisions(shelf.folder / "store" / "projects" / str(number))
+    revisions.prepare()
+    revisions.path("a").mkdir()
+    revisions.use("a")
+    return ProjectRevision(revisions.path("a"), "a")
+
+
+async def test_what_a_deleted_project_has_brought_goes_with_it(
+    shelf: Shelf, brought: ProjectRevision
+) -> None:
+    assert (await shelf.save("project", state="absent", check=True))["changed"]
+    assert brought.folder.exists()
+    assert (await shelf.save("project", state="absent"))["changed"]
+    assert list((shelf.folder / "store" / "projects").iterdir()) == []
+    assert not (await shelf.save("project", state="absent"))["changed"]
+
+
+async def test_what_is_still_read_of_a_deleted_project_is_told(
+    shelf: Shelf, brought: ProjectRevision
+) -> None:
+    with brought.held():
+        result, messages = await shelf.ask("project", name="it", state="absent")
+        assert brought.folder.exists()
+    assert result["changed"]
+    folder = brought.folder.parent.parent
+    assert [message["text"] for message in messages] == [
+        f"{folder} is still in use; cleanup_jobs removes it later"
+    ]
+
+
+async def test_what_can_t_be_removed_of_a_deleted_project_is_told(
+    shelf: Shelf, brought: ProjectRevision
+) -> None:
+    folder = brought.folder.parent.parent
+    (folder / "lock").mkdir()
+    result, messages = await shelf.ask("project", name="it", state="absent")
+    assert result["changed"]
+    (message,) = messages
+    assert (message["type"], message["text"]) == (
+        "warning",
+        f"the folder of project 'it', {folder}, can't be removed: Is a directory",
+    )
+
+
+async def test_folder_of_a_manual_project_stays(shelf: Shelf) -> None:
+    shelf.template()
+    await shelf.save("job_template", "deploy", state="absent")
+    await shelf.save("project", "code", state="absent")
+    assert (shelf.folder / "project" / "site.yml").exists()

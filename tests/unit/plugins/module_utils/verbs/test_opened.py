@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Output is read from the store a little at a time: a large job takes no more memory than a small one."""
+"""What is doubtful of a store is told; output is read from it a little at a time, however large a job is."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.jobpods.controller.plugins.module_utils.controller import engines
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import EventBatch, NewJob
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.keys import key_beside
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.sealing import read_key
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import opened
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import OpenStore
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.asking import (
+    KeptFeed,
+    request_for,
+)
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.one_job import User
 
 
@@ -46,6 +53,38 @@ async def test_output_is_read_from_the_store_in_pieces(user: User, count: int, s
     finally:
         store.close()
         calls.close()
+
+
+# -- what the user should know about the store --
+
+
+async def told(user: User) -> list[str]:
+    """What is told where the store is opened."""
+    feed = KeptFeed()
+    async with opened.open_store(request_for("job_info", user.folder), feed):
+        pass
+    assert len(feed.messages) == len(feed.warnings)
+    return feed.warnings
+
+
+async def test_nothing_is_told_of_a_store_as_it_should_be(user: User) -> None:
+    assert await told(user) == await told(user) == []
+
+
+async def test_network_file_system_is_told(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = engines.file_system(user.folder)
+    monkeypatch.setattr(engines, "NETWORK_FILE_SYSTEMS", frozenset((kind,)))
+    for _again in range(2):
+        (warning,) = await told(user)
+        assert f"is on a network file system ({kind})" in warning
+
+
+async def test_key_that_is_elsewhere_is_told(user: User) -> None:
+    await told(user)
+    place = user.store_options.secret_key_file
+    place.rename(key_beside(place, read_key(place, create=False).fingerprint))
+    (warning,) = await told(user)
+    assert warning.startswith("The store's key is in ")
 
 
 def event_line(counter: int, **fields: Any) -> bytes:

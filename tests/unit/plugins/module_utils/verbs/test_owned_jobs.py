@@ -22,6 +22,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_job
     OwnedJob,
     OwnedJobs,
 )
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.asking import KeptFeed
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.pipes import (
     DEADLINE,
     launcher,
@@ -153,7 +154,7 @@ async def test_trouble_is_why_the_end_is_not_stored(jobs: OwnedJobs, monkeypatch
 
 
 async def test_job_is_told_by_its_number_and_as_a_child_where_it_is_one(stock: Stock) -> None:
-    async with launcher() as (told, pipe), open_store(stock.request("job_info")) as opened:
+    async with launcher() as (told, pipe), open_store(stock.request("job_info"), KeptFeed()) as opened:
         jobs = OwnedJobs(stock.request("job_info"), opened, told)
         first = await jobs.start(ORDER, refused)
         second = await jobs.start(ORDER, refused, child=True)

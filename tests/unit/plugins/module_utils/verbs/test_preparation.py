@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,8 @@ import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import (
-    Definition,
-    read_definition,
-)
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import Definition
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_given import read_definition
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launching import caller_of
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import (
     Order,
@@ -153,7 +152,8 @@ def test_columns_say_what_a_job_is_from(tmp_path: Path) -> None:
 
 async def test_job_is_checked_as_far_as_it_can_be_known(scene: Scene) -> None:
     scene.template()
-    place = await scene.preparation(job_template="deploy").check()
+    checked = await scene.preparation(job_template="deploy").check()
+    place = checked.place
     assert place is not None
     assert (place.launch.name, place.connection) == ("deploy", None)
 
@@ -161,12 +161,80 @@ async def test_job_is_checked_as_far_as_it_can_be_known(scene: Scene) -> None:
 async def test_job_of_a_project_that_has_to_be_brought_is_checked_later(scene: Scene) -> None:
     scene.add("project", "git", scm_type="git", scm_url=str(scene.folder / "gone"))
     scene.template(project="git", ask_credential_on_launch=True, ask_scm_branch_on_launch=True)
-    assert await scene.preparation(job_template="deploy").check() is None
+    checked = await scene.preparation(job_template="deploy").check()
+    assert (checked.place, checked.passed_over) == (None, ())
     machine = {"credential_type": "machine", "inputs": {}}
     with pytest.raises(Failure, match="is a second machine credential"):
         await scene.preparation(job_template="deploy", credentials=[machine, machine]).check()
     with pytest.raises(Failure, match="the project does not allow it: set its allow_override"):
         await scene.preparation(job_template="deploy", scm_branch="other").check()
+
+
+# --- container groups that will not do -----
+
+
+def groups(scene: Scene, *, usable: bool, git: bool) -> tuple[int, ...]:
+    """Two container groups whose kubeconfig is gone, and one that jobs can run in."""
+    made = [
+        scene.add("container_group", name, kubeconfig=str(scene.folder / name)) for name in ("lost", "gone")
+    ]
+    if usable:
+        made.insert(1, scene.add("container_group", "prod", **NOWHERE))
+    if git:
+        scene.add("project", "git", scm_type="git", scm_url=str(scene.folder / "repository"))
+    names = ["lost", "prod", "gone"] if usable else ["lost", "gone"]
+    scene.template(instance_groups=names, project="git" if git else "code")
+    return tuple(made)
+
+
+@pytest.mark.parametrize("git", [False, True], ids=["manual", "to be brought"])
+async def test_group_that_will_not_do_is_passed_over(scene: Scene, git: bool) -> None:
+    scene.template()
+    _lost, prod, _gone = groups(scene, usable=True, git=git)
+    preparation = scene.preparation(job_template="deploy")
+    checked = await preparation.check()
+    assert checked.groups == (prod,)
+    assert (checked.place is None) == git
+    for name, warning in zip(("lost", "gone"), checked.passed_over, strict=True):
+        assert warning.startswith(
+            f"container group {name!r} is passed over. The connection of container group {name!r}: "
+        )
+        assert str(scene.folder / name) in warning
+    assert not await preparation.counts_hosts()
+
+
+@pytest.mark.parametrize("git", [False, True], ids=["manual", "to be brought"])
+async def test_job_is_refused_where_no_group_will_do_with_all_reasons(scene: Scene, git: bool) -> None:
+    scene.template()
+    groups(scene, usable=False, git=git)
+    with pytest.raises(Failure) as caught:
+        await scene.preparation(job_template="deploy").check()
+    assert caught.value.reason == "InvalidConfiguration"
+    assert caught.value.message.startswith("The job can run in none of its container groups. The connection")
+    for name in ("lost", "gone"):
+        assert f"container group {name!r}: " in caught.value.message
+
+
+async def test_what_is_wrong_whichever_group_it_is_is_told_once(scene: Scene) -> None:
+    for name in ("one", "two"):
+        scene.add("container_group", name, **NOWHERE)
+    scene.template(instance_groups=["one", "two"])
+    (scene.folder / "project" / "site.yml").unlink()
+    with pytest.raises(Failure) as caught:
+        await scene.preparation(job_template="deploy").check()
+    assert caught.value.reason == "PlaybookNotFound"
+    assert caught.value.message.startswith("playbook 'site.yml' is not in the project")
+
+
+async def test_group_that_was_deleted_is_passed_over(scene: Scene) -> None:
+    prod = scene.add("container_group", "prod", **NOWHERE)
+    scene.template(instance_groups=["prod"])
+    definition = replace(scene.defined(job_template="deploy"), groups=(77, prod))
+    checked = await Preparation(scene.jobs_here, definition, caller_of(scene.jobs_here.request)).check()
+    assert checked.groups == (prod,)
+    assert checked.passed_over == (
+        "container group 77 is passed over. The container group with the id 77 was deleted.",
+    )
 
 
 # --- hosts -----
@@ -282,3 +350,49 @@ async def test_slice_that_is_cancelled_while_it_brings_things_is_followed_by_ano
     assert tasks[0].cancelled()
     assert tasks[1].exception() is None
     assert hosts(scene.store.launch(jobs[1].id)) == ["b"]
+
+
+def beside_playbook(scene: Scene) -> None:
+    """Variables beside the playbook and beside the inventory, of which the latter win for hosts of `web`."""
+    for name, text in {
+        "project/plays/site.yml": "- hosts: all\n",
+        "project/plays/group_vars/all.yml": "x: beside the playbook\n",
+        "farm/hosts.yml": "all: {hosts: {a: }, children: {web: {hosts: {b: , c: }}}}\n",
+        "farm/group_vars/web.yml": "x: beside the inventory\n",
+    }.items():
+        (scene.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (scene.folder / name).write_text(text)
+
+
+def own(launch: dict[str, Any], name: str) -> object:
+    """A host's own `x`, which wins over that of all groups, whatever file they are in."""
+    whole = launch["inventory"]["content"]["all"]
+    written = whole.get("hosts") or whole["children"]["web"]["hosts"]
+    return (written[name] or {}).get("x")
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["folder", "stored project"])
+async def test_slices_have_variables_as_they_rank_beside_the_playbook(scene: Scene, stored: bool) -> None:
+    beside_playbook(scene)
+    if stored:
+        scene.add("project", "code", scm_type="manual", local_path="project")
+    given = {"playbook": "plays/site.yml", "inventory": "./farm", "container_group": "controlplane"}
+    preparation = scene.preparation(**given, project="code" if stored else "./project")
+    launches = await scene.prepared(preparation, *SLICES)
+    assert [hosts(launch) for launch in launches] == [["a"], ["b"], ["c"]]
+    assert own(launches[1], "b") == own(launches[2], "c") == "beside the inventory"
+    assert await preparation.hosts() == ("a", "b", "c")
+
+
+async def test_stored_inventory_has_variables_as_they_rank_beside_the_playbook(scene: Scene) -> None:
+    beside_playbook(scene)
+    scene.add("inventory", "farm", path=str(scene.folder / "farm"), variables={"y": 1})
+    scene.template(playbook="plays/site.yml", inventory="farm")
+    (launch,) = await scene.prepared(scene.preparation(job_template="deploy"), WHOLE)
+    assert own(launch, "b") == "beside the inventory"
+
+
+async def test_playbook_that_is_not_there_is_no_trouble_of_the_inventory(scene: Scene) -> None:
+    beside_playbook(scene)
+    given = {"playbook": "gone/site.yml", "inventory": "./farm", "container_group": "controlplane"}
+    assert len(await scene.preparation(**given, project="./project").hosts()) == 3

@@ -15,7 +15,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import InventorySource
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import LIMITS
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import read_definition
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_given import read_definition
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.resolution import (
     Caller,
     Place,

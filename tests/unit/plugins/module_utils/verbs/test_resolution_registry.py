@@ -16,7 +16,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import read_definition
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_given import read_definition
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.resolution import Caller, Resolver
 
 INPUTS = {"host": "quay.io", "username": "me", "password": "s3cret"}
@@ -69,6 +69,18 @@ def registry(objects: ObjectStore, folder: Path, **params: Any) -> Registry | No
 )
 def test_login_is_found(objects: ObjectStore, tmp_path: Path, params: dict[str, Any]) -> None:
     assert registry(objects, tmp_path, **params) == Registry("quay.io", "me", "s3cret")
+
+
+def test_login_is_looked_up_in_the_organization_of_the_job_first(
+    objects: ObjectStore, tmp_path: Path
+) -> None:
+    objects.save("organization", Wanted("mine"))
+    other = {"credential_type": "container_registry", "inputs": {**INPUTS, "username": "us"}}
+    objects.save("credential", Wanted("registry", {**other, "organization": "mine"}))
+    environment = {"image": "a", "credential": "registry"}
+    params: dict[str, Any] = {"container_group": HOST, "execution_environment": environment}
+    found = registry(objects, tmp_path, **params, organization="mine")
+    assert found == Registry("quay.io", "us", "s3cret")
 
 
 def test_image_of_the_job_goes_without_the_login_of_the_group_s(objects: ObjectStore, tmp_path: Path) -> None:

@@ -257,6 +257,15 @@ async def test_sliced_template_of_a_node_is_a_workflow_job_within(flow: Flow) ->
     assert job["host_status_counts"]["ok"] == 3
 
 
+async def test_slices_that_a_node_asks_for_need_no_hosts(flow: Flow) -> None:
+    """As in AWX, which passes such a prompt of a node over, though it refuses that of a launch."""
+    flow.add("inventory", "none", content={"all": {"children": {"web": {}}}})
+    flow.template("cut", inventory="none", ask_job_slice_count_on_launch=True)
+    flow.workflow(node("a", "cut", job_slice_count=2))
+    job = await flow.run()
+    assert [(part["type"], part["status"]) for part in job["slices"]] == [("job", "successful")]
+
+
 @pytest.mark.parametrize("wait", [True, False])
 async def test_jobs_of_nodes_are_attached_where_the_workflow_is(flow: Flow, wait: bool) -> None:
     flow.workflow(node("inside"), name="inner")

@@ -134,3 +134,45 @@ async def test_a_lock_whose_file_was_replaced_is_none(revisions: Revisions) -> N
         made.folder.with_name("a.lock").unlink()
         with made.held():
             assert made.folder.with_name("a.lock").exists()
+
+
+# -- of a project that was deleted --
+
+
+async def test_all_of_a_deleted_project_goes(revisions: Revisions, tmp_path: Path) -> None:
+    await placed(revisions, "a")
+    (tmp_path / "3" / "mirror").mkdir()
+    assert revisions.remove()
+    assert list(tmp_path.iterdir()) == []
+    assert revisions.remove()
+    assert revisions.last_used == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_what_is_read_of_it_stays_with_its_mirror(revisions: Revisions, tmp_path: Path) -> None:
+    read, unread = await placed(revisions, "a", "one"), await placed(revisions, "b")
+    (tmp_path / "3" / "mirror").mkdir()
+    with read.held():
+        assert not revisions.remove()
+        assert (read.folder / "site.yml").read_text() == "one"
+        assert (tmp_path / "3" / "mirror").exists()
+        assert not unread.folder.exists()
+    assert revisions.remove()
+
+
+async def test_it_stays_while_it_is_updated(revisions: Revisions) -> None:
+    made = await placed(revisions, "a")
+    async with revisions.locked(lambda: 0.0, lambda: None) as locked:
+        assert locked
+        assert not revisions.remove()
+        assert made.folder.exists()
+    assert revisions.remove()
+
+
+async def test_when_it_was_used_last(revisions: Revisions, tmp_path: Path) -> None:
+    made = await placed(revisions, "a")
+    os.utime(made.folder.with_name("a.lock"), (1000, 1000))
+    os.utime(tmp_path / "3", (2000, 2000))
+    assert revisions.last_used == 2000
+    revisions.use("a")
+    assert revisions.last_used > 2000

@@ -10,15 +10,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.project.revisions import ProjectRevision
-from ansible_collections.jobpods.controller.plugins.module_utils.job.project.source import project_folder
 from ansible_collections.jobpods.controller.plugins.module_utils.job.project.update import (
     find_revision,
-    remove_project,
     update_project,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.project.repositories import (
     PLAYBOOK,
-    Repository,
     Told,
     project,
 )
@@ -83,13 +80,3 @@ async def test_a_project_s_folder_that_can_t_be_written(unprivileged: Path) -> N
     (source.folder / "revisions").chmod(0o700)
     assert caught.value.reason == "ProjectUpdateFailed"
     assert caught.value.message.startswith(f"The project's folder {source.folder} can't be written: ")
-
-
-async def test_a_deleted_project_leaves_nothing(tmp_path: Path) -> None:
-    told = Told()
-    source = project(tmp_path / "data", scm_url=str(Repository(tmp_path / "r").folder))
-    await update_project(source, told, output=told.lines.append)
-    assert source.folder == project_folder(tmp_path / "data", 3)
-    remove_project(source.folder)
-    assert list((tmp_path / "data" / "projects").iterdir()) == []
-    remove_project(source.folder)
