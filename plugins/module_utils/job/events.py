@@ -45,6 +45,7 @@ _COMPLAINT = re.compile(r"^(?:\x1b\[[\d;]*m)*(?:ERROR!|\[ERROR\]|[\w.-]+: error:
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 """A text in JSON; one without an end is matched, too, so that a line is looked through only once."""
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_SQUARE = bytes.maketrans(b"{}", b"[]")
 
 HOST_STATUSES = ("ok", "changed", "failed", "unreachable", "skipped")
 
@@ -342,13 +343,13 @@ def _check_shape(line: bytearray) -> None:
     """Refuses what would take much more memory, or a deeper stack, than the line's length tells."""
     if line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
         return
-    brackets = _STRING.sub(b"", line).translate(None, _NO_BRACKETS)
+    brackets = _STRING.sub(b"", line).translate(_SQUARE, _NO_BRACKETS)
     if len(brackets) > 2 * MAX_CONTAINERS:
         raise _violation(f"more than {MAX_CONTAINERS} lists and mappings in one line")
     for _level in range(MAX_DEPTH):
         if not brackets:
             return
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        brackets = brackets.replace(b"[]", b"")
     if brackets:
         raise _violation(f"a line that is nested more than {MAX_DEPTH} deep")
 

@@ -20,7 +20,7 @@ from lzma import LZMAError
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, shortened
 
 ENTRY_LIMIT = 200_000
 """Entries, and folders that have to be made for them: a path can be long."""
@@ -35,6 +35,8 @@ GLOBAL_LIMIT = 64
 """Attributes that a tar archive gives to all of its entries, each of which gets a copy."""
 DIRECTORY_LIMIT = 32 << 20
 """Bytes of the directory of a zip archive, which is in memory as a whole, and larger there."""
+WORDS_LIMIT = 400
+"""Characters of a message."""
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """The others are unpacked without a limit by the library: a few bytes of them may fill the memory."""
 
@@ -297,7 +299,7 @@ def _zip_entries(packed: zipfile.ZipFile) -> Iterator[Entry]:
             raise _refused(f"Its entry {info.filename!r} is packed by another method than deflate.")
         mode = info.external_attr >> 16
         kind = stat.S_IFMT(mode)
-        if info.is_dir():
+        if info.filename.endswith("/"):  # is_dir() fails where there is no name
             yield Entry(info.filename, "folder")
         elif kind == stat.S_IFLNK:
             with packed.open(info) as content:
@@ -312,6 +314,6 @@ def _zip_entries(packed: zipfile.ZipFile) -> Iterator[Entry]:
 def _refused(words: str) -> Failure:
     return Failure(
         "ProjectUpdateFailed",
-        f"The archive is refused. {words}",
+        f"The archive is refused. {shortened(words, WORDS_LIMIT)}",  # names of entries are in them
         hint="Give a .tar.gz, .tar.xz, .tgz or .zip file with the project in it.",
     )

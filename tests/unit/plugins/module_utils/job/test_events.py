@@ -94,9 +94,11 @@ def test_offset_stays_before_an_unfinished_line() -> None:
     [
         pytest.param(b"hello\n", "not JSON", id="text"),
         pytest.param(b"[" * 100_000 + b"\n", "nested more than 100 deep", id="nested-without-an-end"),
+        pytest.param(b"[" * 101 + b"]" * 101 + b"\n", "nested more than 100 deep", id="nested"),
         pytest.param(
-            event(1, "x", res=json.loads("[" * 120 + "]" * 120)), "nested more than 100", id="nested"
+            b'[{"a": ' * 51 + b"0" + b"}]" * 51 + b"\n", "nested more than 100 deep", id="nested-by-turns"
         ),
+        pytest.param(b"[" * 100 + b"]" * 100 + b"\n", "not a mapping", id="nested-as-deep-as-may-be"),
         pytest.param(
             b'{"a": [' + b"[]," * 600_000 + b"0]}\n", "more than 500000 lists and mappings", id="wide"
         ),
