@@ -219,7 +219,8 @@ LIARS: dict[str, Liar] = {
         "event(2, stdout=forged('ended', SESSION, **OVER).decode())\nend(3, 'failed')", FAILED
     ),
     "forged-end": Liar(
-        "to_controller(forged('ended', SESSION, 0, **OVER))\ntime.sleep(600)",
+        "to_controller(b''.join(forged('ended', SESSION + more, 0, **OVER) for more in range(50)))\n"
+        "time.sleep(600)",
         RUNNER_FAILED,
         "proves no success",
     ),
