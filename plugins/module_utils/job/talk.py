@@ -96,7 +96,7 @@ class SupervisedRun(ABC):
         self._launch = request.launch
         self._notebook = notebook
         self._progress = progress
-        self._stream = RunnerStream(request.launch.output_limits)
+        self._stream = RunnerStream(limits=request.launch.output_limits)
         self._cancel: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
         self._start_told = self._started = False
         self._away_since: float | None = None

@@ -132,7 +132,7 @@ def test_what_no_runner_writes_is_refused(sent: bytes, words: str) -> None:
 
 
 def test_endless_line_is_refused_before_it_fills_the_memory() -> None:
-    stream = RunnerStream(OutputLimits(max_event_size=1000))
+    stream = RunnerStream(limits=OutputLimits(max_event_size=1000))
     with pytest.raises(Failure, match="an event of more than 1000 bytes") as caught:
         for _piece in range(20):
             stream.feed(b"x" * 100)
@@ -168,7 +168,7 @@ def keepalives(count: int) -> bytes:
     ],
 )
 def test_limits(limits: dict[str, int], sent: list[bytes], words: str) -> None:
-    stream = RunnerStream(OutputLimits(**limits))
+    stream = RunnerStream(limits=OutputLimits(**limits))
     if not words:
         assert sum(len(stream.feed(piece).events) for piece in sent) == len(sent)
         return

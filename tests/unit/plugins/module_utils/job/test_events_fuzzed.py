@@ -73,7 +73,7 @@ def streams(draw: st.DrawFn) -> bytes:
 
 
 def read(stream: bytes, cuts: list[int]) -> tuple[list[Event], list[bytes], Summary, str]:
-    reader = RunnerStream(LIMITS)
+    reader = RunnerStream(limits=LIMITS)
     events: list[Event] = []
     lines = b""
     try:
