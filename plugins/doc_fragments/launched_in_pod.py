@@ -37,7 +37,7 @@ options:
   max_event_size:
     description:
       - How large one event may be, hence what a task returns or prints for one host.
-      - The default is V(16M), and V(256M) the most.
+      - The default is V(32M), and V(256M) the most.
     type: bytes
   max_output_size:
     description:

@@ -30,7 +30,7 @@ class OutputLimits:
     """
 
     max_events: int = 10_000_000
-    max_event_size: int = 16 << 20
+    max_event_size: int = 32 << 20
     max_output_size: int = 16 << 30
 
 

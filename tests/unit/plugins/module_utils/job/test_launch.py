@@ -75,7 +75,7 @@ def test_defaults_are_the_documented_ones(folder: Path) -> None:
     assert (launch.extra_vars, launch.credentials.vaults) == ({}, ())
     assert launch.credentials.machine == MachineCredential()
     assert launch.controller_lost_timeout == 600
-    assert launch.output_limits == OutputLimits(10_000_000, 16 << 20, 16 << 30)
+    assert launch.output_limits == OutputLimits(10_000_000, 32 << 20, 16 << 30)
     assert (group.pod_pending_timeout, group.image_pull_timeout, group.cluster_outage_timeout) == (
         7200,
         120,
