@@ -28,6 +28,22 @@ options:
       - The default is V(600) with O(wait=true) and V(3600) with O(wait=false). It must be longer than
         O(cluster_outage_timeout).
     type: int
+  max_events:
+    description:
+      - How many events a job may send. One that sends more ends with C(error) and the reason
+        C(ProtocolViolation), as with the two limits below, which are sizes like V(64M).
+      - The default is V(10000000).
+    type: int
+  max_event_size:
+    description:
+      - How large one event may be, hence what a task returns or prints for one host.
+      - The default is V(32M), and V(256M) the most.
+    type: bytes
+  max_output_size:
+    description:
+      - How much all that the run sends may be, which is about what the store has to keep, uncompressed.
+      - The default is V(16G).
+    type: bytes
   pod_pending_timeout:
     description:
       - Seconds from the first try to create the pod until the job runs in it; wins over the container

@@ -17,12 +17,21 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, shortened
+from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import (
+    DEFAULT_OUTPUT,
+    OutputLimits,
+)
 
-MAX_LINE = 32 << 20
-"""Bytes of one line, hence of one event."""
-MAX_EVENTS = 10_000_000
 MAX_ARTIFACTS = 256 << 20
 """Bytes of the artifacts' archive; events come by themselves, so what is left is small."""
+MAX_DEPTH = 100
+"""Lists and mappings within each other; Ansible itself can't handle results of twice as many."""
+MAX_CONTAINERS = 500_000
+"""Lists and mappings in one line: each takes up to a hundred times the memory of its two characters."""
+MAX_NAME = 128
+"""Characters of an event's name."""
+MAX_HOST = 256
+"""Characters of a host's name in the result."""
 MAX_SET_STATS = 4 << 20
 MAX_FAILURES = 50
 """Failed hosts that are named in the result."""
@@ -33,6 +42,11 @@ KEPT_WIDTH = 1024
 
 _COMPLAINT = re.compile(r"^(?:\x1b\[[\d;]*m)*(?:ERROR!|\[ERROR\]|[\w.-]+: error:).*", re.MULTILINE)
 """What ansible-playbook says before it ends; with wrong arguments, its whole help comes after it."""
+
+_TEXT = re.compile(rb'"[^"]*"?')
+"""A text in JSON without escapes; one without an end is matched, too."""
+_NOT_SHAPE = bytes(set(range(256)) - set(b'[]{}"'))
+_SQUARE = bytes.maketrans(b"{}", b"[]")
 
 BEGINNING = ("starting", "running")
 """The runner's statuses that say nothing of how it ends."""
@@ -137,8 +151,10 @@ class Summary:
         counter, name, stdout = fields.get("counter"), fields.get("event"), fields.get("stdout", "")
         if not _is_integer(counter) or not isinstance(name, str) or not isinstance(stdout, str):
             raise _violation("an event without counter, name or output")
-        if counter != self.events + 1 or counter > MAX_EVENTS:
-            raise _violation(f"event {counter} where event {self.events + 1} was due")
+        if len(name) > MAX_NAME:
+            raise _violation(f"an event with a name of {len(name)} characters")
+        if counter != self.events + 1:
+            raise _violation(f"event {_told(counter)} where event {self.events + 1} was due")
         self.events = counter
         facts = fields.get("event_data")
         if isinstance(facts, dict):
@@ -147,12 +163,20 @@ class Summary:
             found = _COMPLAINT.search(stdout)
             self.complaint = found[0][:KEPT_WIDTH] if found else ""
         if stdout:
-            self.last_lines.extend(line[:KEPT_WIDTH] for line in stdout.splitlines()[-KEPT_LINES:])
+            ended = stdout.removesuffix("\n").rsplit("\n", KEPT_LINES)
+            self.last_lines.extend(line[:KEPT_WIDTH] for line in ended[-KEPT_LINES:])
         return Event(counter, name, stdout, _changed(facts))
 
     def note_status(self, fields: dict[str, Any]) -> None:
-        """Takes a status of the runner, with its explanation if it gave one."""
-        self.status = str(fields["status"])[:32]
+        """Takes a status of the runner, with its explanation if it gave one.
+
+        Raises:
+            Failure: `ProtocolViolation`, where it is no text.
+        """
+        status = fields["status"]
+        if not isinstance(status, str):
+            raise _violation("a status that is no text")
+        self.status = status[:32]
         words = [
             str(fields[key])[:8192] for key in ("job_explanation", "result_traceback") if fields.get(key)
         ]
@@ -172,14 +196,14 @@ class Summary:
 
     def _note_failure(self, facts: dict[str, Any], *, unreachable: bool) -> None:
         host = facts.get("host")
-        if not isinstance(host, str) or facts.get("ignore_errors") is True:
+        if not isinstance(host, str) or len(host) > MAX_HOST or facts.get("ignore_errors") is True:
             return
         if host not in self._failures and len(self._failures) >= MAX_FAILURES:
             return
         result = facts.get("res")
         message = result.get("msg", "") if isinstance(result, dict) else ""
         self._failures[host] = TaskFailure(
-            host[:256],
+            host,
             str(facts.get("task", ""))[:256],
             str(facts.get("play", ""))[:256],
             shortened(str(message), KEPT_WIDTH),
@@ -224,18 +248,22 @@ class RunnerStream:
             that knows the events before it, and nothing else.
     """
 
-    def __init__(self, offset: int = 0, known: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self, offset: int = 0, known: Iterable[bytes] = (), *, limits: OutputLimits = DEFAULT_OUTPUT
+    ) -> None:
         """Starts to read.
 
         Args:
             offset: position in the output of the first byte to come.
             known: the events before it, as JSON lines: those that were stored.
+            limits: how much a run may send.
         """
         self.summary = Summary()
         for line in known:
             self.summary.add(json.loads(line))
         self._known = self.summary.events
         self.offset = offset
+        self._limits = limits
         self._read = offset
         self._ending = False  # what comes now is known to no store, and will be needed again
         self._kept = bytearray()
@@ -251,6 +279,9 @@ class RunnerStream:
         batch = Batch()
         kept = self._kept
         kept += piece
+        limits = self._limits
+        if self._read + len(kept) > limits.max_output_size:
+            raise _too_much(f"more than {limits.max_output_size} bytes of output", "max_output_size")
         start = 0
         while start < len(kept):
             if self._archive_left:
@@ -260,9 +291,9 @@ class RunnerStream:
                 continue
             end = kept.find(b"\n", max(start, self._searched))
             if end < 0:
-                if len(kept) - start > MAX_LINE:
-                    raise _violation(f"a line of more than {MAX_LINE} bytes")
+                self._check_size(len(kept) - start)
                 break
+            self._check_size(end + 1 - start)
             ending = self._ending
             self._take(kept[start : end + 1], batch)
             if self._ending and not ending:
@@ -276,6 +307,11 @@ class RunnerStream:
         batch.offset = self.offset
         return batch
 
+    def _check_size(self, size: int) -> None:
+        most = self._limits.max_event_size
+        if size > most:
+            raise _too_much(f"an event of more than {most} bytes", "max_event_size")
+
     def _take(self, line: bytearray, batch: Batch) -> None:
         summary = self.summary
         fields = _parsed(line)
@@ -286,6 +322,9 @@ class RunnerStream:
                 return
             if self._is_known(fields.get("counter")):
                 return
+            most = self._limits.max_events
+            if summary.events >= most:
+                raise _too_much(f"more than {most} events", "max_events")
             batch.events.append(summary.add(fields))
             batch.lines += line
         elif "status" in fields:
@@ -295,7 +334,7 @@ class RunnerStream:
             self._ending = True
             size = fields["zipfile"]
             if not _is_integer(size) or not 0 <= size <= MAX_ARTIFACTS:
-                raise _violation(f"artifacts of {size!r} bytes, where {MAX_ARTIFACTS} are allowed")
+                raise _violation(f"artifacts of {_told(size)} bytes, where {MAX_ARTIFACTS} are allowed")
             self._archive_left = (size + 2) // 3 * 4
         elif "eof" in fields:
             self._ending = True
@@ -320,17 +359,33 @@ def _changed(facts: object) -> bool:
 
 
 def _parsed(line: bytearray) -> dict[str, Any]:
-    if len(line) > MAX_LINE:
-        raise _violation(f"a line of {len(line)} bytes")
+    _check_shape(line)
     try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as exc:
-        raise _violation(
-            f"a line that is not JSON: {shortened(line[:999].decode('utf-8', 'replace'), 80)!r}"
-        ) from exc
+        # Decoded here, since the parser would take UTF-16, too, in which lines end otherwise.
+        fields = json.loads(line.decode("utf-8"))
+    except ValueError as exc:
+        words = _told(line[:999].decode("utf-8", "replace"))
+        raise _violation(f"a line that is not JSON: {words}") from exc
     if not isinstance(fields, dict):
         raise _violation("a line that is not a mapping")
     return fields
+
+
+def _check_shape(line: bytearray) -> None:
+    """Refuses what would take much more memory, or a deeper stack, than the line's length tells."""
+    if line.count(b"[") + line.count(b"{") <= MAX_DEPTH:
+        return
+    plain = line.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in line else line
+    # Of most texts only their quotes are left then, which is the quicker way to be rid of them.
+    brackets = _TEXT.sub(b"", plain.translate(_SQUARE, _NOT_SHAPE).replace(b'""', b""))
+    if len(brackets) > 2 * MAX_CONTAINERS:
+        raise _violation(f"more than {MAX_CONTAINERS} lists and mappings in one line")
+    for _level in range(MAX_DEPTH):
+        if not brackets:
+            return
+        brackets = brackets.replace(b"[]", b"")
+    if brackets:
+        raise _violation(f"a line that is nested more than {MAX_DEPTH} deep")
 
 
 def _is_integer(value: object) -> TypeGuard[int]:
@@ -338,5 +393,18 @@ def _is_integer(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _told(value: object) -> str:
+    """A value of the pod's in a message, which must not grow with it."""
+    return shortened(repr(value), 80)
+
+
 def _violation(what: str) -> Failure:
     return Failure("ProtocolViolation", f"The pod sent what ansible-runner never writes: {what}.")
+
+
+def _too_much(what: str, option: str) -> Failure:
+    return Failure(
+        "ProtocolViolation",
+        f"The pod sent too much: {what}.",
+        hint=f"Make the playbook print less, or raise {option}.",
+    )

@@ -26,10 +26,13 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import NAME_LIMIT, one_line
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import (
+    DEFAULT_OUTPUT,
     LIMITS,
     LOST_ATTACHED,
     LOST_DETACHED,
     MAX_SECONDS,
+    MOST_OUTPUT,
+    OutputLimits,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
     ExecutionEnvironment,
@@ -53,6 +56,7 @@ DEFAULTS: dict[str, Any] = {
     "job_slice_count": 1,
     "job_type": "run",
     "limit": "",
+    **asdict(DEFAULT_OUTPUT),
     "scm_branch": "",
     "skip_tags": [],
     "start_at_task": "",
@@ -130,6 +134,7 @@ class Launch:
     wait: bool
     cancel_grace: int
     controller_lost_timeout: int
+    output_limits: OutputLimits
     module_name: str = ""
     module_args: str = field(default="", repr=False)
 
@@ -158,6 +163,7 @@ class Launch:
                     MachineCredential(**credentials["machine"]),
                     tuple(VaultCredential(**vault) for vault in credentials["vaults"]),
                 ),
+                "output_limits": OutputLimits(**stored["output_limits"]),
                 "tags": tuple(stored["tags"]),
                 "skip_tags": tuple(stored["skip_tags"]),
             }
@@ -214,6 +220,9 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
         wait=wait,
         cancel_grace=_number("cancel_grace", params["cancel_grace"], 0, 3600),
         controller_lost_timeout=_number("controller_lost_timeout", lost, 1, MAX_SECONDS),
+        output_limits=OutputLimits(
+            **{name: _number(name, params[name], 1, most) for name, most in MOST_OUTPUT.items()}
+        ),
         module_name=module,
         module_args=params.get("module_args") or "",
     )

@@ -114,7 +114,8 @@ class SupervisedRun(ABC):
         self._notebook = notebook
         self._progress = progress
         self._taken = request.taken
-        self._stream = self._taken.stream if self._taken is not None else RunnerStream()
+        fresh = RunnerStream(limits=request.launch.output_limits)
+        self._stream = self._taken.stream if self._taken is not None else fresh
         self._cancel: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
         self._start_told = self._started = self._taken is not None and self._taken.started
         self._answered = asyncio.Event()

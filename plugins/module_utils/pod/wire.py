@@ -18,6 +18,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.supervisor import (
     MAX_BODY,
     PROTOCOL,
+    STDERR_TAIL,
     WINDOW,
     Decoder,
     Record,
@@ -256,8 +257,8 @@ def message(record: Record) -> Message | None:
             fields.cause(),
             fields.maybe_count("returncode"),
             fields.maybe_count("signal"),
-            fields.text("stderr"),
-            fields.text("message"),
+            fields.text("stderr")[-STDERR_TAIL:],
+            fields.text("message")[:STDERR_TAIL],
             fields.maybe_count("memory_peak"),
             fields.maybe_seconds("cpu_seconds"),
             fields.maybe_seconds("elapsed"),

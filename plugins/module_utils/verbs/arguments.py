@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import LIMITS
+from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import LIMITS, MOST_OUTPUT
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.cluster_arguments import (
     CLUSTER_ARGUMENTS,
 )
@@ -79,6 +79,9 @@ CONTAINER_GROUP_JOB: Spec = {
     "wait": {"type": "bool", "default": True},
     "cancel_grace": {"type": "int", "default": 5},
     "controller_lost_timeout": {"type": "int"},
+    "max_events": {"type": "int"},
+    "max_event_size": {"type": "bytes"},
+    "max_output_size": {"type": "bytes"},
     **{name: {"type": "int"} for name in LIMITS},
     **STORE,
 }
@@ -107,6 +110,7 @@ AD_HOC_COMMAND: Spec = {
             "wait",
             "cancel_grace",
             "controller_lost_timeout",
+            *MOST_OUTPUT,
             *LIMITS,
         )
     },
@@ -253,8 +257,8 @@ def _wanted(rule: Spec, value: object) -> str:
     plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
     if kind in ("str", "path") and not plain:
         return "text"
-    if kind == "int" and (isinstance(value, bool) or not isinstance(value, (str, int, float))):
-        return "a number"
+    if kind in ("int", "bytes") and not plain:
+        return "a number" if kind == "int" else "a size like 64M"
     if kind == "dict" and not isinstance(value, (str, Mapping)):
         return "a mapping"
     if kind == "list" and isinstance(value, Mapping):

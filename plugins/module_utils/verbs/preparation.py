@@ -195,7 +195,11 @@ class Preparation:
                 " process that ran it.",
             )
         connection = Connection.from_stored(await self._calls(store.connection, record.id))
-        stream = await self._calls(lambda: RunnerStream(record.stored_offset, store.event_lines(record.id)))
+        stream = await self._calls(
+            lambda: RunnerStream(
+                record.stored_offset, store.event_lines(record.id), limits=launch.output_limits
+            )
+        )
         taken = TakenOver(record.pod_uid, stream, record.started is not None)
         revision = None
         if not taken.started and record.scm_revision:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.workflow_
 LIMIT_LENGTH = 100_000
 """Characters of hosts in one argument of a program; Linux takes 128 KiB."""
 RELAUNCH = "relaunch"
+PATTERN = re.compile(r"all|ungrouped|[!&~@].*|.*[*?\[\]{},\s].*", re.DOTALL)
+"""What Ansible would take for more than one host, or for a file of them. The recap comes from the pod."""
 
 
 async def job_relaunch(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
@@ -72,6 +75,10 @@ def _limit(record: JobRecord, hosts: list[str] | None) -> str:
         )
     if not hosts:
         raise _invalid(f"hosts: no host of job {record.id} failed; give hosts: all to launch it again.")
+    if any(PATTERN.fullmatch(host) for host in hosts):
+        raise _invalid(
+            f"hosts: the recap of job {record.id} counts hosts whose names are patterns; give hosts: all."
+        )
     limit = ",".join(hosts)
     if len(limit) > LIMIT_LENGTH:
         raise _invalid(

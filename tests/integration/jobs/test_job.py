@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.tests.integration.conftest import LOCAL
-from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, until
-from kubernetes import client
+from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller
 
 Options = dict[str, Any]
 
@@ -187,36 +184,6 @@ def test_the_connection_of_the_environment(controller: Controller, job: Options,
     del job["container_group"]["kubeconfig"]
     result = controller.verb("container_group_job", environ={"K8S_AUTH_KUBECONFIG": str(kubeconfig)}, **job)
     assert result["job"]["status"] == "successful", result["msg"]
-
-
-def test_secrets_stay_out_of_the_pod_spec_and_the_store(
-    controller: Controller, job: Options, namespace: str, core: client.CoreV1Api
-) -> None:
-    site: list[Options] = [
-        {"ansible.builtin.debug": {"msg": "length={{ hidden | length }}"}},
-        {"name": "Wait", "ansible.builtin.pause": {"seconds": 3600}},
-    ]
-    controller.project(site=site)
-    secrets = {"password": "S3CRET-ssh", "become_password": "S3CRET-become"}
-    credentials = [{"credential_type": "machine", "inputs": secrets}]
-    task = {**job, "credentials": credentials, "extra_vars": {"hidden": "S3CRET-vars"}, "wait": False}
-    job_id = controller.verb("container_group_job", **task)["job"]["id"]
-    until(lambda: "TASK [Wait]" in str(controller.events(job_id)), "the playbook to wait")
-    running = controller.process_lines()
-    (pod,) = core.list_namespaced_pod(namespace, label_selector="app.kubernetes.io/managed-by=jobpods").items
-    written = client.ApiClient().sanitize_for_serialization(pod)  # type: ignore[no-untyped-call]
-    assert "S3CRET" not in json.dumps(written)
-    assert running
-    assert "S3CRET" not in "\n".join(running)
-    result = controller.verb("job_cancel", job_id=job_id)
-    assert result["job"]["status"] == "canceled", result["msg"]
-    assert "length=11" in result["stdout"]
-    until(lambda: not controller.process_lines(), "the job process to end")
-    for path in controller.store.rglob("*"):
-        if path.is_file():
-            assert b"S3CRET" not in path.read_bytes(), path
-    with sqlite3.connect(next(controller.store.glob("*.db*"))) as store:
-        assert store.execute("select count(*) from jobs").fetchone() == (1,)
 
 
 @pytest.mark.parametrize("kind", ["folder", "file", "hosts"])

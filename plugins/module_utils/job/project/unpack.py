@@ -8,24 +8,37 @@ from __future__ import annotations
 import os
 import stat
 import struct
+import sys
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from lzma import LZMAError
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Literal, cast
 
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, shortened
 
 ENTRY_LIMIT = 200_000
+"""Entries, and folders that have to be made for them: a path can be long."""
 SIZE_LIMIT = 1 << 30
 """Bytes of all files: more could not be sent to a pod, either."""
 PATH_LIMIT = 1024
 LINK_LIMIT = 4096
 PIECE = 1 << 20
+HEADERS_LIMIT = 1 << 20
+"""Bytes of all headers of one entry of a tar archive; names and attributes are in them, and in memory."""
+GLOBAL_LIMIT = 64
+"""Attributes that a tar archive gives to all of its entries, each of which gets a copy."""
+DIRECTORY_LIMIT = 32 << 20
+"""Bytes of the directory of a zip archive, which is in memory as a whole, and larger there."""
+WORDS_LIMIT = 400
+"""Characters of a message."""
+ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""The others are unpacked without a limit by the library: a few bytes of them may fill the memory."""
 
 _BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, struct.error, EOFError, OverflowError),
@@ -72,17 +85,75 @@ def unpack(file: IO[bytes], folder: Path, go_on: Callable[[], None]) -> int:
     unpacker = _Unpacker(folder, go_on)
     try:
         if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as packed:
+            with zipfile.ZipFile(cast(IO[bytes], _Bounded(file, DIRECTORY_LIMIT, sys.maxsize))) as packed:
                 unpacker.take(_zip_entries(packed))
         else:
             file.seek(0)
-            with tarfile.open(fileobj=file, mode="r:*") as packed:
+            with _TarFile.open(fileobj=file, mode="r:*") as packed:
                 unpacker.take(_tar_entries(packed))
     except _BROKEN as exc:
         raise _refused(f"It can't be unpacked: {str(exc) or type(exc).__name__}.") from exc
     except OSError as exc:
         raise _refused(f"It can't be unpacked to {folder.parent}: {exc.strerror or exc}.") from exc
     return unpacker.files
+
+
+class _Bounded:
+    """An archive's file, of which only so much is read at once, or for one entry.
+
+    Attributes:
+        left: how many bytes may be read now.
+    """
+
+    def __init__(self, file: IO[bytes], most: int, left: int) -> None:
+        self.left = left
+        self._file = file
+        self._most = most
+        self.tell, self.seekable, self.close = file.tell, file.seekable, file.close
+
+    def read(self, size: int = -1) -> bytes:
+        size = size if size >= 0 else self._most  # all of it, as the end of a zip archive is read
+        self.left -= size
+        if size > self._most or self.left < 0:
+            raise _refused("What it says of an entry is too long, or its directory is.")
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        # What is packed has to be unpacked to be skipped; we read all contents, so nothing else is as long.
+        if whence == os.SEEK_SET and offset - self._file.tell() > SIZE_LIMIT + HEADERS_LIMIT:
+            raise _refused(f"It has more than {SIZE_LIMIT >> 20} MiB that belong to no file.")
+        return self._file.seek(offset, whence)
+
+
+class _TarFile(tarfile.TarFile):
+    """A tar archive whose headers can't fill the memory."""
+
+    source: _Bounded
+    members: list[tarfile.TarInfo]
+
+    @classmethod
+    def taropen(  # type: ignore[override]
+        cls, name: str | None, mode: Literal["r"], fileobj: IO[bytes], **more: Any
+    ) -> _TarFile:
+        """Opens the archive, once it is known how it is compressed."""
+        source = _Bounded(fileobj, PIECE, HEADERS_LIMIT)
+        opened = cls(name, mode, cast(IO[bytes], source), **more)
+        opened.source = source
+        return opened
+
+    def following(self) -> Iterator[tarfile.TarInfo]:
+        """The entries, none of which is kept."""
+        while True:
+            self.source.left = HEADERS_LIMIT
+            member = self.next()
+            if member is None:
+                return
+            self.members.clear()
+            member.pax_headers = {}
+            if len(self.pax_headers) > GLOBAL_LIMIT:
+                raise _refused(f"It gives more than {GLOBAL_LIMIT} attributes to all of its entries.")
+            self.source.left = 2 * SIZE_LIMIT
+            yield member
 
 
 class _Unpacker:
@@ -95,20 +166,25 @@ class _Unpacker:
         self._entries = 0
         self._size = 0
         self._links: dict[Path, Entry] = {}
+        self._folders = {folder}
 
     def take(self, entries: Iterator[Entry]) -> None:
         for entry in entries:
             self._go_on()
-            self._entries += 1
-            if self._entries > ENTRY_LIMIT:
-                raise _refused(f"It has more than {ENTRY_LIMIT} entries.")
+            self._count(1)
             self._take(entry)
         for path, link in self._links.items():
+            self._go_on()
             self._make_parent(path, link.name)
         for path, link in self._links.items():
             path.symlink_to(link.target)
         moved = self._strip()
         self._check_links(moved)
+
+    def _count(self, entries: int) -> None:
+        self._entries += entries
+        if self._entries > ENTRY_LIMIT:
+            raise _refused(f"It has more than {ENTRY_LIMIT} entries.")
 
     def _take(self, entry: Entry) -> None:
         parts = _parts(entry.name)
@@ -130,6 +206,9 @@ class _Unpacker:
             raise _refused(f"Its entry {entry.name!r} is {entry.kind}; only files, folders and links may be.")
 
     def _make_parent(self, path: Path, name: str) -> None:
+        missing = list(takewhile(lambda parent: parent not in self._folders, path.parents))
+        self._count(len(missing))
+        self._folders.update(missing)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as exc:
@@ -169,6 +248,7 @@ class _Unpacker:
         """Refuses links that lead out: also those that do so only by way of other links."""
         root = os.path.realpath(self._folder)
         for path, link in self._links.items():
+            self._go_on()
             now = self._folder / path.relative_to(moved or self._folder)
             real = os.path.realpath(now)
             if real != root and not real.startswith(root + os.sep):
@@ -183,14 +263,16 @@ def _parts(name: str) -> list[str]:
     return parts
 
 
-def _tar_entries(packed: tarfile.TarFile) -> Iterator[Entry]:
+def _tar_entries(packed: _TarFile) -> Iterator[Entry]:
     files: dict[str, tarfile.TarInfo] = {}
-    for member in packed:
+    for member in packed.following():
         name = member.name
         if member.isdir():
             yield Entry(name, "folder")
         elif member.issym():
             yield Entry(name, "link", target=member.linkname)
+        elif member.issparse():
+            yield Entry(name, "a sparse file")  # its holes may be described at any length
         elif member.isreg() or member.islnk():
             # A hard link becomes a file of its own, and only of what came before it.
             content = files.get(member.linkname) if member.islnk() else member
@@ -213,9 +295,11 @@ def _content(packed: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
 
 def _zip_entries(packed: zipfile.ZipFile) -> Iterator[Entry]:
     for info in packed.infolist():
+        if info.compress_type not in ZIP_METHODS:
+            raise _refused(f"Its entry {info.filename!r} is packed by another method than deflate.")
         mode = info.external_attr >> 16
         kind = stat.S_IFMT(mode)
-        if info.is_dir():
+        if info.filename.endswith("/"):  # is_dir() fails where there is no name
             yield Entry(info.filename, "folder")
         elif kind == stat.S_IFLNK:
             with packed.open(info) as content:
@@ -230,6 +314,6 @@ def _zip_entries(packed: zipfile.ZipFile) -> Iterator[Entry]:
 def _refused(words: str) -> Failure:
     return Failure(
         "ProjectUpdateFailed",
-        f"The archive is refused. {words}",
+        f"The archive is refused. {shortened(words, WORDS_LIMIT)}",  # names of entries are in them
         hint="Give a .tar.gz, .tar.xz, .tgz or .zip file with the project in it.",
     )

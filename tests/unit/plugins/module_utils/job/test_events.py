@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import base64
+import json
+from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job import events
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import (
     KEPT_LINES,
     KEPT_WIDTH,
@@ -17,6 +18,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.events impo
     RunnerStream,
     stored_event,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import OutputLimits
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.runner_lines import (
     event,
     line,
@@ -116,7 +118,26 @@ def test_offset_stays_before_an_unfinished_line() -> None:
     ("sent", "words"),
     [
         pytest.param(b"hello\n", "not JSON", id="text"),
-        pytest.param(b"[" * 100_000 + b"\n", "not JSON", id="nested-too-deeply"),
+        pytest.param(b"[" * 100_000 + b"\n", "nested more than 100 deep", id="nested-without-an-end"),
+        pytest.param(b"[" * 101 + b"]" * 101 + b"\n", "nested more than 100 deep", id="nested"),
+        pytest.param(
+            b'[{"a": ' * 51 + b"0" + b"}]" * 51 + b"\n", "nested more than 100 deep", id="nested-by-turns"
+        ),
+        pytest.param(b"[" * 100 + b"]" * 100 + b"\n", "not a mapping", id="nested-as-deep-as-may-be"),
+        pytest.param(
+            b'{"a": [' + b"[]," * 600_000 + b"0]}\n", "more than 500000 lists and mappings", id="wide"
+        ),
+        pytest.param(b'"' + b'\\"' * 1_000_000 + b"[" * 200 + b"\n", "not JSON", id="text-without-an-end"),
+        pytest.param(b'{"status": "caf\xe9"}\n', "not JSON", id="latin-1"),
+        pytest.param(b'{"status": "\xed\xa0\x80"}\n', "not JSON", id="lone-surrogate"),
+        pytest.param('{"status": "x"}\n'.encode("utf-16-be"), "not JSON", id="utf-16"),
+        pytest.param(b'\xef\xbb\xbf{"status": "x"}\n', "not JSON", id="byte-order-mark"),
+        pytest.param(line(status={"a": 1}), "a status that is no text", id="status-is-a-mapping"),
+        pytest.param(event(1, "x" * 129), "a name of 129 characters", id="long-name"),
+        pytest.param(event(1 << 80, "x"), "where event 1 was due", id="overflow"),
+        pytest.param(event(0, "x"), "event 0 where event 1 was due", id="zero"),
+        pytest.param(event(-1, "x"), "event -1 where event 1 was due", id="negative"),
+        pytest.param(line(event="x", counter=1.0, uuid="u"), "without counter", id="counter-is-a-fraction"),
         pytest.param(b"[1]\n", "not a mapping", id="list"),
         pytest.param(event(2, "x"), "event 2 where event 1 was due", id="gap"),
         pytest.param(event(1, "x") + event(1, "x"), "event 1 where event 2 was due", id="twice"),
@@ -135,12 +156,78 @@ def test_what_no_runner_writes_is_refused(sent: bytes, words: str) -> None:
     assert caught.value.reason == "ProtocolViolation"
 
 
-def test_endless_line_is_refused_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "MAX_LINE", 1000)
-    stream = RunnerStream()
-    with pytest.raises(Failure, match="a line of more than 1000 bytes"):
+def test_endless_line_is_refused_before_it_fills_the_memory() -> None:
+    stream = RunnerStream(limits=OutputLimits(max_event_size=1000))
+    with pytest.raises(Failure, match="an event of more than 1000 bytes") as caught:
         for _piece in range(20):
             stream.feed(b"x" * 100)
+    assert caught.value.hint == "Make the playbook print less, or raise max_event_size."
+
+
+def keepalives(count: int) -> bytes:
+    return line(event="keepalive", counter=0, uuid=0) * count
+
+
+@pytest.mark.parametrize(
+    ("limits", "sent", "words"),
+    [
+        pytest.param({"max_events": 2}, [event(1, "x"), event(2, "x")], "", id="as-many-events-as-may-be"),
+        pytest.param(
+            {"max_events": 2}, [event(count, "x") for count in (1, 2, 3)], "more than 2 events", id="events"
+        ),
+        pytest.param({"max_event_size": len(event(1, "x"))}, [event(1, "x")], "", id="as-large-as-may-be"),
+        pytest.param(
+            {"max_event_size": len(event(1, "x")) - 1}, [event(1, "x")], "an event of more than", id="size"
+        ),
+        pytest.param({"max_output_size": 500}, [keepalives(100)], "500 bytes of output", id="in-one-piece"),
+        pytest.param({"max_output_size": 500}, [keepalives(1)] * 99, "500 bytes of output", id="keepalives"),
+        pytest.param(
+            {"max_output_size": 5000}, [line(status="running")] * 999, "5000 bytes of output", id="statuses"
+        ),
+        pytest.param(
+            {"max_output_size": 500}, [line(zipfile=999), b"A" * 999], "500 bytes of output", id="archive"
+        ),
+        pytest.param(
+            {"max_output_size": 500}, [line(zipfile=0)] * 99, "500 bytes of output", id="empty-archives"
+        ),
+    ],
+)
+def test_limits(limits: dict[str, int], sent: list[bytes], words: str) -> None:
+    stream = RunnerStream(limits=OutputLimits(**limits))
+    if not words:
+        assert sum(len(stream.feed(piece).events) for piece in sent) == len(sent)
+        return
+    with pytest.raises(Failure, match=words) as caught:
+        for piece in sent:
+            stream.feed(piece)
+    assert (caught.value.reason, next(iter(limits)) in caught.value.hint) == ("ProtocolViolation", True)
+
+
+def nested(depth: int) -> Any:
+    return json.loads("[" * depth + "]" * depth)
+
+
+def test_what_ansible_may_return_is_no_violation() -> None:
+    """Deep, wide, and with brackets in its texts, of which only those outside of them count."""
+    texts = ['{"a": [' * 200, "}]" * 200, '\\" ] {', "\\", "\u2028", '"']
+    sent = event(1, "runner_on_ok", res={"deep": nested(90), "wide": [{"a": []}] * 10_000, "texts": texts})
+    (seen,) = RunnerStream().feed(sent).events
+    assert seen.name == "runner_on_ok"
+
+
+def test_messages_do_not_grow_with_what_they_repeat() -> None:
+    for sent in (line(zipfile="x" * 100_000), b"x" * 100_000 + b"\n", event(10**4000, "x")):
+        with pytest.raises(Failure) as caught:
+            RunnerStream().feed(sent)
+        assert len(caught.value.message) < 200
+
+
+def test_long_names_of_hosts_are_not_kept() -> None:
+    stream = RunnerStream()
+    stream.feed(event(1, "runner_on_failed", host="h" * 257, task="t", res={"msg": "no"}))
+    stream.feed(event(2, "runner_on_failed", host="h" * 256, task="t" * 999, res={"msg": "no" * 9999}))
+    (failure,) = stream.summary.failures
+    assert (len(failure.host), len(failure.task), len(failure.message)) == (256, 256, KEPT_WIDTH)
 
 
 def test_rescued_failures_and_those_before_a_missing_recap() -> None:

@@ -28,6 +28,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.launch impo
     Launch,
     read_inventory,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import OutputLimits
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
     DEFAULT_IMAGE,
@@ -74,6 +75,7 @@ def test_defaults_are_the_documented_ones(folder: Path) -> None:
     assert (launch.extra_vars, launch.credentials.vaults) == ({}, ())
     assert launch.credentials.machine == MachineCredential()
     assert launch.controller_lost_timeout == 600
+    assert launch.output_limits == OutputLimits(10_000_000, 32 << 20, 16 << 30)
     assert (group.pod_pending_timeout, group.image_pull_timeout, group.cluster_outage_timeout) == (
         7200,
         120,
@@ -201,6 +203,12 @@ BARE = {"project": "project", "playbook": "site.yml", "inventory": "localhost,"}
         pytest.param({"forks": "many"}, "'forks' .* convert to int", id="forks"),
         pytest.param({"timeout": "1h"}, "'timeout' .* convert to int", id="timeout"),
         pytest.param({"cancel_grace": 1.5}, "'cancel_grace' .* convert to int", id="cancel-grace"),
+        pytest.param({"max_event_size": "much"}, "'max_event_size' .*Byte", id="size"),
+        pytest.param(
+            {"max_output_size": True},
+            "max_output_size must be a size like 64M, but it is true",
+            id="size-as-bool",
+        ),
         pytest.param({"wait": "later"}, "'wait' .* convert to bool.* 'yes'", id="wait"),
         pytest.param({"diff_mode": []}, "'diff_mode' .* convert to bool", id="diff-mode"),
         pytest.param({"become_enabled": "x"}, "'become_enabled' .* convert to bool", id="become"),
@@ -271,6 +279,12 @@ MONTH = 30 * 24 * 3600
         pytest.param({"forks": 1001}, "forks is 1001; it must be from 0 to 1000.", id="many-forks"),
         pytest.param({"timeout": -1}, f"timeout is -1; it must be from 0 to {MONTH}.", id="timeout"),
         pytest.param({"cancel_grace": 3601}, "cancel_grace is 3601; it must be from 0 to 3600.", id="grace"),
+        pytest.param({"max_events": 0}, f"max_events is 0; it must be from 1 to {1 << 30}.", id="events"),
+        pytest.param(
+            {"max_event_size": "1G"},
+            f"max_event_size is {1 << 30}; it must be from 1 to {256 << 20}.",
+            id="event-size",
+        ),
         pytest.param(
             {"controller_lost_timeout": MONTH + 1},
             f"controller_lost_timeout is {MONTH + 1}; it must be from 1 to {MONTH}.",

@@ -198,6 +198,14 @@ def test_messages_carry_their_fields() -> None:
     assert wire.message(record_of("later", {})) is None
 
 
+def test_words_of_a_forged_end_are_cut() -> None:
+    said = wire.message(
+        record_of("ended", {**ENDED, "stderr": "a" * 500_000 + "z", "message": "b" * 500_000})
+    )
+    assert isinstance(said, wire.Ended)
+    assert (len(said.stderr), said.stderr[-1], len(said.message)) == (8192, "z", 8192)
+
+
 @pytest.mark.parametrize(
     ("record", "field"),
     [

@@ -70,6 +70,7 @@ while 'until' in given and not os.path.exists(given['until']):
     time.sleep(0.02)
 fail = given.get('fail', [])
 failed = {host: 1 for host in hosts if fail is True or host in (fail or [])}
+failed.update(dict.fromkeys(given.get('lie', []), 1))
 counts = {'failures': failed, 'ok': {host: 1 for host in hosts if host not in failed}}
 event(2, 'playbook_on_stats', 'RECAP', artifact_data=given.get('set', {}), **counts)
 say(status='failed' if failed else 'successful')
@@ -77,7 +78,8 @@ say(eof=True)
 sys.exit(2 if failed else 0)
 """
 """Tells which hosts it got. By extra variables: it waits until the file `until` is there, the hosts of `fail`
-fail (or all, where it is true), and `set` is what set_stats does."""
+fail (or all, where it is true), and so do those of `lie`, which it may not even have; `set` is what set_stats
+does."""
 
 
 class Stock:

@@ -149,6 +149,14 @@ async def test_job_without_failed_hosts(stock: Stock) -> None:
     assert message == f"hosts: no host of job {first} failed; give hosts: all to launch it again."
 
 
+@pytest.mark.parametrize("lie", ["all", "*", "!a", "&b", "~.*", "@/etc/passwd", "a,b", "web[1:9]"])
+async def test_pod_can_t_choose_other_hosts_by_a_pattern(stock: Stock, lie: str) -> None:
+    stock.template(inventory="many", extra_vars={"lie": [lie]})
+    first = await launched(stock, job_template="deploy")
+    message = await refused(stock, first, hosts="failed")
+    assert message.startswith(f"hosts: the recap of job {first} counts hosts whose names are patterns")
+
+
 async def test_failed_hosts_of_a_sliced_job(stock: Stock) -> None:
     stock.template(inventory="many", job_slice_count=2, extra_vars={"fail": ["a"]})
     first = await launched(stock, job_template="deploy")

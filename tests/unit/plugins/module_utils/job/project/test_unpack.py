@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import stat
@@ -227,6 +228,87 @@ def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         refused(tar(*(other(name, tarfile.DIRTYPE) for name in "abc")), tmp_path)
         == "It has more than 2 entries."
     )
+
+
+@pytest.mark.parametrize("pack", [tar, zipped], ids=["tar", "zip"])
+def test_folders_of_long_paths_are_entries_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack: Callable[..., bytes]
+) -> None:
+    monkeypatch.setattr(unpacking, "ENTRY_LIMIT", 50)
+    bomb = pack(*(file(f"{letter}/{'x/' * 10}y") for letter in "abcdefgh"))
+    assert refused(bomb, tmp_path) == "It has more than 50 entries."
+    assert sum(len(folders) for _path, folders, _files in os.walk(tmp_path)) <= 51
+
+
+# --- what would fill the memory -----
+
+
+def header(name: str, kind: bytes, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def attributes(count: int) -> bytes:
+    """A header that gives attributes to all entries after it."""
+    return tarfile.TarInfo.create_pax_global_header({f"key{number}": "x" for number in range(count)})
+
+
+SPARSE = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(1 << 60)}
+
+
+def sparse(described: bytes) -> bytes:
+    """A file of which most is not in the archive; where the rest belongs is described at its beginning."""
+    info = tarfile.TarInfo("holes")
+    info.size, info.pax_headers = len(described), SPARSE
+    return info.tobuf(tarfile.PAX_FORMAT) + described + bytes(-len(described) % 512)
+
+
+LONG = 32 << 20
+TOO_LONG = "What it says of an entry is too long, or its directory is."
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(header("x", b"L", LONG) + bytes(LONG), TOO_LONG, id="name"),
+        pytest.param(header("x", b"K", LONG) + bytes(LONG), TOO_LONG, id="target"),
+        pytest.param(header("x", b"x", LONG) + bytes(LONG), TOO_LONG, id="attributes"),
+        pytest.param(header("x", b"g", LONG) + bytes(LONG), TOO_LONG, id="global-attributes"),
+        pytest.param(header("x", b"L", 1 << 60), TOO_LONG, id="name-that-is-not-there"),
+        pytest.param(
+            (header("x", b"L", 512) + bytes(512)) * 30_000,
+            "",
+            id="names-of-names",
+        ),
+        pytest.param(sparse(b"99999999\n" + b"0\n" * (LONG // 2)), TOO_LONG, id="holes"),
+        pytest.param(sparse(b"1\n0\n1\n".ljust(512, b"\0") + b"x"), "'holes' is a sparse file", id="a-hole"),
+        pytest.param(attributes(65), "more than 64 attributes to all of its entries", id="many-for-all"),
+    ],
+)
+def test_headers_are_bounded(tmp_path: Path, content: bytes, words: str) -> None:
+    bomb = gzip.compress(content + tar(file("site.yml"), mode="w"))
+    assert words in refused(bomb, tmp_path)
+
+
+def test_attributes_are_allowed(tmp_path: Path) -> None:
+    """As `git archive` gives one to all entries, with the commit."""
+    packed = gzip.compress(attributes(1) + tar(*MEMBERS, mode="w"))
+    assert files(unpacked(packed, tmp_path)) == EXPECTED
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])
+def test_zip_methods_without_a_limit_are_refused(tmp_path: Path, method: int) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as packed:
+        packed.writestr("x", bytes(LONG))
+    assert "'x' is packed by another method than deflate" in refused(made.getvalue(), tmp_path)
+
+
+def test_directory_of_a_zip_archive_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "DIRECTORY_LIMIT", 10_000)
+    packed = zipped(*(file("x" * 200 + str(number)) for number in range(100)))
+    assert refused(packed, tmp_path) == TOO_LONG
 
 
 @pytest.mark.parametrize(
