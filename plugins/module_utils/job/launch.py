@@ -53,6 +53,7 @@ DEFAULTS: dict[str, Any] = {
     "job_slice_count": 1,
     "job_type": "run",
     "limit": "",
+    "retry_on_node_loss": False,
     "scm_branch": "",
     "skip_tags": [],
     "start_at_task": "",
@@ -130,6 +131,7 @@ class Launch:
     wait: bool
     cancel_grace: int
     controller_lost_timeout: int
+    retry_on_node_loss: bool = False
     module_name: str = ""
     module_args: str = field(default="", repr=False)
 
@@ -214,6 +216,7 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
         wait=wait,
         cancel_grace=_number("cancel_grace", params["cancel_grace"], 0, 3600),
         controller_lost_timeout=_number("controller_lost_timeout", lost, 1, MAX_SECONDS),
+        retry_on_node_loss=bool(params["retry_on_node_loss"]),
         module_name=module,
         module_args=params.get("module_args") or "",
     )

@@ -79,6 +79,7 @@ CONTAINER_GROUP_JOB: Spec = {
     "wait": {"type": "bool", "default": True},
     "cancel_grace": {"type": "int", "default": 5},
     "controller_lost_timeout": {"type": "int"},
+    "retry_on_node_loss": {"type": "bool", "default": False},
     **{name: {"type": "int"} for name in LIMITS},
     **STORE,
 }
@@ -107,6 +108,7 @@ AD_HOC_COMMAND: Spec = {
             "wait",
             "cancel_grace",
             "controller_lost_timeout",
+            "retry_on_node_loss",
             *LIMITS,
         )
     },

@@ -26,6 +26,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.slic
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.ansible_inventory import Reading
+from ansible_collections.jobpods.controller.plugins.module_utils.job.attempts import in_pod
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import RunnerStream
 from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import (
     Inventory,
@@ -41,7 +42,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.local_run i
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload, build_payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.project.revisions import ProjectRevision
-from ansible_collections.jobpods.controller.plugins.module_utils.job.run import in_pod
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import RunRequest, TakenOver
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import Definition
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import OwnedJob, OwnedJobs

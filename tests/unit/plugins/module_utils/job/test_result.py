@@ -74,6 +74,7 @@ RECORD = JobRecord(
     started=datetime(2026, 1, 2, 3, 4, 6, 789, tzinfo=timezone.utc),
     finished=datetime(2026, 1, 2, 3, 4, 8),  # noqa: DTZ001 - as SQLite gives it
     elapsed=2.04,
+    attempts=[],
     host_status_counts={**COUNTS, "ok": 3, "changed": 1},
     event_count=41,
     changed=True,
