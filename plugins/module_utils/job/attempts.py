@@ -173,6 +173,7 @@ class Attempts:
         words = f"attempt {number} was lost {when} ({failure.reason}: {failure.message})"
         following = f"trying again in another pod, attempt {number + 1} of {ATTEMPTS}"
         shown = "; the output starts again from its beginning" if lost.summary.events else ""
+        self._progress.forgotten()  # first: else who goes on from in between would take it for what comes now
         await self._notebook.next_attempt(
             {
                 "attempt": number,
@@ -183,7 +184,6 @@ class Attempts:
             },
             started=started,
         )
-        self._progress.forgotten()
         self._progress.warning(f"{words}; {following}{shown}")
         request = self._request
         self._request = replace(

@@ -384,9 +384,11 @@ class JobOwner:
 
     async def next_attempt(self, lost: dict[str, Any], *, started: bool) -> None:
         """Keeps in mind that the job's pod was lost, and forgets the events that came from it."""
-        await self._recorder.flush()
-        await self._calls(self._store.next_attempt, self._job_id, self._lease, lost, started=started)
-        self._recorder.stored_events = 0
+
+        async def forget() -> None:
+            await self._calls(self._store.next_attempt, self._job_id, self._lease, lost, started=started)
+
+        await self._recorder.start_anew(forget)
 
     def record(self, batch: Batch) -> None:
         """Gives events to the recorder."""

@@ -23,4 +23,4 @@ class Progress(Protocol):
         """Events of the playbook, which are also on their way to the store."""
 
     def forgotten(self) -> None:
-        """The store has forgotten the events so far: the playbook may start again, with other ones."""
+        """The store forgets the events so far: the playbook may start again, with other ones."""

@@ -89,8 +89,10 @@ class JobFeed:
             self._feed.leave_gap(self, shown, last)
 
     def forgotten(self) -> None:
-        """Gives up what was to be read from the store and is not there any more."""
+        """Gives up what was to be read from the store; the launcher has seen nothing of what comes now."""
+        self._seen = 0
         self._feed.forget_gaps(self)
+        self._feed.tell({"type": "output", "job": self._job_id, "events": [], "last": 0})
 
     def output(self, events: list[Event]) -> None:
         """Shows the output of events."""

@@ -198,14 +198,15 @@ class Preparation:
         stream = await self._calls(lambda: RunnerStream(record.stored_offset, store.event_lines(record.id)))
         taken = TakenOver(record.pod_uid, stream, record.started is not None)
         revision = None
-        if not taken.started and record.scm_revision:
+        if record.scm_revision and (launch.retry_on_node_loss or not taken.started):
             with suppress(Failure):  # only a pod that has not got it yet needs it, and then that is told
                 revision = await self._still_there(
                     ProjectRevision(Path(launch.project), record.scm_revision), job
                 )
         if revision is not None:
             launch = replace(launch, project=str(revision.folder))
-        return self._start(job, Place(launch, connection), revision, taken)
+        repeated = any(lost["started"] for lost in record.attempts)
+        return self._start(job, Place(launch, connection), revision, taken, repeated)
 
     async def _up_to_date(self, job: OwnedJob, part: Slice) -> Brought:
         """Has project and inventory updated where they have to be: once for all slices of the job."""
@@ -307,6 +308,7 @@ class Preparation:
         place: Place,
         revision: ProjectRevision | None,
         taken: TakenOver | None = None,
+        repeated: bool = False,
     ) -> Start:
         launch = place.launch
 
@@ -317,7 +319,7 @@ class Preparation:
             except Failure as failure:
                 raise failure if taken is None else _not_here(failure) from failure
 
-        request = RunRequest(launch, job.identity, job.lease, payload, taken)
+        request = RunRequest(launch, job.identity, job.lease, payload, taken, repeated)
         if place.connection is None:
             return on_controller(request, self._jobs.folder(job), self._caller.environ)
         if taken is None:

@@ -286,3 +286,17 @@ async def test_output_that_was_forgotten_before_it_was_shown_is_not_taken_for_wh
         assert 40 <= len(first) < COUNT
         assert lines[-len(again) :] == [each.stdout for each in again]
         assert texts(messages, "warning") == [LEFT_OUT + "The pod that it came from was lost."]
+
+
+async def test_launcher_has_seen_nothing_of_another_attempt() -> None:
+    async with launcher() as (told, pipe):
+        job = told.job(1, "it")
+        job.catch_up(7, 7)
+        job.forgotten()
+        job.events(Batch(events=[event(1, "")]))
+        job.step("end")
+        messages = await asyncio.to_thread(read_messages, pipe, text="end")
+        assert messages[1:-1] == [
+            {"type": "output", "job": 1, "events": [], "last": 0},
+            {"type": "output", "job": 1, "events": [["runner_on_ok", False, "1 "]], "last": 1},
+        ]
