@@ -281,7 +281,6 @@ class JobStore:
             columns = {
                 "attempts": [*attempts, attempt],
                 "status": "waiting",
-                "job_explanation": f"Attempt {lost['attempt']} was lost: {lost['message']}",
                 "started": None,
                 "pod_name": "",
                 "pod_uid": "",

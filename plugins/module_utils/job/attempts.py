@@ -113,6 +113,8 @@ class Attempts:
             failure = outcome.failure
             if failure is None or not await self._is_repeated(failure, outcome):
                 return outcome
+            # Before anything is deleted: a job that another owner has taken over is left alone.
+            await self._notebook.note(job_explanation=f"Attempt {self._attempt} was lost: {failure.message}")
             if not await self._is_removed(outcome):
                 outcome.failure = self._cancel.result() if self._cancel.done() else failure
                 return outcome

@@ -10,13 +10,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.jobpods.controller.plugins.module_utils.job import attempts, removal
+from aiohttp import web
+from ansible_collections.jobpods.controller.plugins.module_utils.job import attempts, owner, removal
 from ansible_collections.jobpods.controller.plugins.module_utils.job.attempts import ATTEMPTS
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import RunnerStream
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import job_result
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import TakenOver
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import status
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.little_cluster import (
     EVICTED,
     NODE,
@@ -180,6 +182,26 @@ async def test_lost_pod_that_may_not_be_deleted_is_the_last(
         assert (record.pod_name, record.pod_deleted, record.attempts) == (scene.pod_name, False, [])
         assert at.names == scene.pod_names[:1]
         assert "remove it by hand" in scene.told.warnings[-1]
+
+
+async def test_lost_pod_of_a_job_that_another_owner_has_taken_over_is_left_alone(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, "HEARTBEAT_INTERVAL", 600)
+    async with cluster(scene, authority, GOOD) as at:
+        at.flowing.clear()
+
+        async def taken(request: web.Request) -> web.StreamResponse:
+            scene.store.claim(scene.job_id, "another")
+            at.has(scene.pod_name, EVICTED)
+            return await at._watch(request)
+
+        at.server.on("GET", PODS, taken)
+        earlier = scene.owner(at.connection)
+        async with deadline(DEADLINE):
+            await earlier.own(scene.finished)
+        assert earlier.unfinished is not None
+        assert (at.deleted, at.names) == ([], scene.pod_names[:1])
 
 
 # --- after the playbook may have begun -----
