@@ -44,6 +44,16 @@ options:
       - How much all that the run sends may be, which is about what the store has to keep, uncompressed.
       - The default is V(16G).
     type: bytes
+  retry_on_node_loss:
+    description:
+      - Whether the playbook is started again, from its beginning and in another pod, where its pod is
+        evicted, preempted or deleted by somebody, or its node is lost, after it may have begun. What it has
+        done by then is not undone, and on a node that can't be reached it may go on for a while beside the
+        new one.
+      - A pod that is lost before its playbook can have begun is always replaced. A job is tried in at most
+        four pods.
+    type: bool
+    default: false
   pod_pending_timeout:
     description:
       - Seconds from the first try to create the pod until the job runs in it; wins over the container

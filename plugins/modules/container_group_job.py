@@ -290,6 +290,35 @@ job:
     execution_node:
       description: The node that the pod ran on.
       type: str
+    attempts:
+      description:
+        - The pods that the job was tried in, in their order. There is more than one where pods were lost
+          before the playbook can have begun, or later with O(retry_on_node_loss).
+        - The output and the events are those of the last one only.
+      type: list
+      elements: dict
+      contains:
+        attempt:
+          description: Its number, from 1.
+          type: int
+        pod_name:
+          description: The pod's.
+          type: str
+        execution_node:
+          description: The node that the pod was on; empty where that is not known.
+          type: str
+        started:
+          description: When the playbook was started in it, UTC; null where it never was.
+          type: str
+        finished:
+          description: When it ended, UTC.
+          type: str
+        reason:
+          description: Why it ended too early, one of the reasons in the documentation; else empty.
+          type: str
+        message:
+          description: The same in one sentence.
+          type: str
     controller_node:
       description: Host name of the controller.
       type: str

@@ -52,6 +52,7 @@ from sqlalchemy import (
     Row,
     Select,
     String,
+    delete,
     func,
     insert,
     select,
@@ -129,6 +130,7 @@ class JobStore:
             "container_group": job.container_group,
             "namespace": job.namespace,
             "controller_node": job.controller_node,
+            "attempts": [],
             "host_status_counts": {},
             "artifacts": {},
             "facts": {},
@@ -255,6 +257,40 @@ class JobStore:
             statement = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(FINAL))
             connection.execute(statement.values(pod_deleted=True))
             _forget_connection(connection, job_id)
+
+        self._database.write(work)
+
+    def next_attempt(self, job_id: int, lease: int, lost: Mapping[str, Any], *, started: bool) -> None:
+        """Keeps in mind that a job's pod was lost, and is gone; all else that came from it is forgotten.
+
+        Args:
+            job_id: the job.
+            lease: its owner's.
+            lost: what is to be known of this attempt.
+            started: its playbook may have begun.
+
+        Raises:
+            LeaseLost: the lease is another one's, or the job has ended.
+        """
+
+        def work(connection: Connection) -> None:
+            statement = select(jobs.c.attempts, jobs.c.started).where(jobs.c.id == job_id)
+            attempts, since = connection.execute(statement.with_for_update()).one()
+            now = clock(connection)
+            attempt = {**lost, "started": since or (now if started else None), "finished": now}
+            columns = {
+                "attempts": [*attempts, attempt],
+                "status": "waiting",
+                "started": None,
+                "pod_name": "",
+                "pod_uid": "",
+                "pod_deleted": True,
+                "execution_node": "",
+                "event_count": 0,
+                "stored_offset": 0,
+            }
+            _update(connection, job_id, lease, columns)
+            connection.execute(delete(events).where(events.c.job_id == job_id))
 
         self._database.write(work)
 

@@ -76,6 +76,7 @@ class JobRecord:
     started: datetime | None
     finished: datetime | None
     elapsed: float
+    attempts: list[dict[str, Any]]
     host_status_counts: dict[str, int]
     event_count: int
     changed: bool | None

@@ -68,6 +68,8 @@ jobs = Table(
     Column("created", Float, nullable=False),
     Column("started", Float),
     Column("finished", Float),
+    # What is known of its pods that were lost, each replaced by the next.
+    Column("attempts", JSON, nullable=False),
     Column("host_status_counts", JSON, nullable=False),
     Column("event_count", Integer, nullable=False, default=0),
     Column("changed", Boolean),

@@ -47,6 +47,7 @@ class Creation:
         notebook: Notebook,
         progress: Progress,
         secret: PullSecret | None = None,
+        since: float = 0.0,
     ) -> None:
         """Gets ready.
 
@@ -56,8 +57,9 @@ class Creation:
             notebook: told about the pod.
             progress: told each step.
             secret: the pod's image pull secret, which is made before it.
+            since: `time.monotonic()` of the first create for an earlier pod of the same start; 0 for none.
         """
-        self.since = 0.0
+        self.since = since
         self.uid: str | None = None
         self.may_exist = False
         self._client = client
@@ -82,7 +84,7 @@ class Creation:
             Failure: the cluster's refusal, or that of `stop`.
             Unreachable: the API server gave no answer.
         """
-        self.since = time.monotonic()
+        self.since = self.since or time.monotonic()
         while not stop.done():
             try:
                 pod = await self._try(manifest, stop)

@@ -57,6 +57,7 @@ DEFAULTS: dict[str, Any] = {
     "job_type": "run",
     "limit": "",
     **asdict(DEFAULT_OUTPUT),
+    "retry_on_node_loss": False,
     "scm_branch": "",
     "skip_tags": [],
     "start_at_task": "",
@@ -135,6 +136,7 @@ class Launch:
     cancel_grace: int
     controller_lost_timeout: int
     output_limits: OutputLimits
+    retry_on_node_loss: bool = False
     module_name: str = ""
     module_args: str = field(default="", repr=False)
 
@@ -223,6 +225,7 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
         output_limits=OutputLimits(
             **{name: _number(name, params[name], 1, most) for name, most in MOST_OUTPUT.items()}
         ),
+        retry_on_node_loss=bool(params["retry_on_node_loss"]),
         module_name=module,
         module_args=params.get("module_args") or "",
     )

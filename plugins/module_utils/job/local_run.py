@@ -88,7 +88,7 @@ class LocalRun(SupervisedRun):
     async def _perform(self, payload: asyncio.Future[PayloadSource]) -> Outcome:
         if self._cancel.done():
             raise self._cancel.result()
-        self._progress.step(f"running on the controller node {self._execution_node}, without a pod")
+        self._progress.step(f"running on the controller node {self.execution_node}, without a pod")
         await self._notebook.note(status="waiting", job_explanation="")
         private_data_dir = self._make_folders()
         config = {
@@ -163,7 +163,8 @@ class LocalRun(SupervisedRun):
         return f"the supervisor of the run does not answer: {trouble.failure.message}"
 
     @property
-    def _execution_node(self) -> str:
+    def execution_node(self) -> str:
+        """This machine."""
         return self._request.identity.controller
 
 

@@ -16,5 +16,13 @@ class Notebook(Protocol):
     async def note(self, **columns: Any) -> None:
         """Sets columns of the job's row."""
 
+    async def next_attempt(self, lost: dict[str, Any], *, started: bool) -> None:
+        """Keeps in mind that the job's pod was lost, and forgets the events that came from it.
+
+        Args:
+            lost: what is to be known of this attempt.
+            started: its playbook may have begun.
+        """
+
     def record(self, batch: Batch) -> None:
         """Takes events to the store; `Run.stored` is told when they are there."""

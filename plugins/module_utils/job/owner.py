@@ -382,6 +382,14 @@ class JobOwner:
         """Sets columns of the job's row."""
         await self._calls(self._store.update, self._job_id, self._lease, **columns)
 
+    async def next_attempt(self, lost: dict[str, Any], *, started: bool) -> None:
+        """Keeps in mind that the job's pod was lost, and forgets the events that came from it."""
+
+        async def forget() -> None:
+            await self._calls(self._store.next_attempt, self._job_id, self._lease, lost, started=started)
+
+        await self._recorder.start_anew(forget)
+
     def record(self, batch: Batch) -> None:
         """Gives events to the recorder."""
         self._recorder.add(batch)
@@ -390,6 +398,8 @@ class JobOwner:
 def _changed(outcome: Outcome) -> bool | None:
     """Whether the playbook changed anything; None where that can't be known."""
     summary = outcome.summary
+    if outcome.repeated:
+        return summary.changed or None
     if summary.stats:
         return summary.changed
     # With the supervisor's report all of the output is there, and no play can have been overlooked.

@@ -174,10 +174,13 @@ def final_trouble(state: PodState) -> Failure | None:
         )
     if state.deleting:
         return _failure(state, "PodDeleted", f"The pod was deleted by somebody else {where}.")
-    if state.container == "waiting":
-        return _waiting_trouble(state)
     if state.container == "terminated":
         return _ended_worker(state)
+    if state.container == "waiting" and (trouble := _waiting_trouble(state)) is not None:
+        return trouble
+    if state.phase == "Failed" and state.container == "absent" and state.reason != "DeadlineExceeded":
+        words = f"{state.reason}: {state.message}" if state.message else state.reason
+        return _failure(state, "Unschedulable", f"The kubelet refused to run the pod {where}: {words}")
     if state.phase == "Failed":
         return _failure(
             state, "ContainerTerminated", f"The pod failed {where}: {state.reason} {state.message}".strip()

@@ -21,3 +21,6 @@ class Progress(Protocol):
 
     def events(self, batch: Batch) -> None:
         """Events of the playbook, which are also on their way to the store."""
+
+    def forgotten(self) -> None:
+        """The store forgets the events so far: the playbook may start again, with other ones."""

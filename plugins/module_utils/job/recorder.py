@@ -77,6 +77,20 @@ class Recorder:
         self._idle.set()
         self._task = asyncio.create_task(self._write_all())
 
+    async def start_anew(self, forget: Callable[[], Awaitable[None]]) -> None:
+        """Stores what was added, has it forgotten, and counts from the beginning again.
+
+        Args:
+            forget: has the store forget the job's events.
+
+        Raises:
+            LeaseLost: another controller owns the job now.
+            Failure: the store can't be written.
+        """
+        await self.flush()
+        await forget()
+        self.stored_events = self._offset = 0
+
     def add(self, batch: Batch) -> None:
         """Takes a batch; `flush` waits until it is stored."""
         self._pending.append(batch)

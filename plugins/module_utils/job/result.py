@@ -24,6 +24,7 @@ STDOUT_LIMIT = 1 << 20
 FINAL = frozenset(("successful", "failed", "error", "canceled"))
 WITHOUT_HOSTS = frozenset(("project_update", "inventory_update"))
 """Types of jobs that run no playbook."""
+MOMENTS = ("started", "finished")
 WORKER_NEVER_RAN = frozenset(("preparing", "connecting", "creating", "pending"))
 
 
@@ -46,6 +47,7 @@ def job_facts(record: JobRecord, slices: Sequence[dict[str, Any]] = ()) -> dict[
         "namespace": record.namespace or None,
         "pod_name": record.pod_name,
         "execution_node": record.execution_node,
+        "attempts": _attempts(record),
         "controller_node": record.controller_node,
         "started": _timestamp(record.started),
         "finished": _timestamp(record.finished),
@@ -103,6 +105,7 @@ def refusal(failure: Failure, *, name: str = "", controller_node: str = "") -> d
         "namespace": None,
         "pod_name": "",
         "execution_node": "",
+        "attempts": [],
         "controller_node": controller_node,
         "started": None,
         "finished": None,
@@ -169,9 +172,31 @@ def _changed(record: JobRecord) -> bool:
     """Whether a host of the inner play changed; true, too, where that can't be known."""
     if record.changed is not None:
         return record.changed
-    if record.failure is None:
+    if record.failure is None or any(attempt["started"] for attempt in record.attempts):
         return True
     return record.failure["phase"] not in WORKER_NEVER_RAN
+
+
+def _attempts(record: JobRecord) -> list[dict[str, Any]]:
+    """The pods that the job was tried in, the one that counts at last."""
+    attempts: list[dict[str, Any]] = []
+    for lost in record.attempts:
+        moments = {name: lost[name] and datetime.fromtimestamp(lost[name], timezone.utc) for name in MOMENTS}
+        attempts.append({**lost, **{name: _timestamp(moment) for name, moment in moments.items()}})
+    if record.pod_name:
+        failure = record.failure or {"reason": "", "message": ""}
+        attempts.append(
+            {
+                "attempt": len(attempts) + 1,
+                "pod_name": record.pod_name,
+                "execution_node": record.execution_node,
+                "started": _timestamp(record.started),
+                "finished": _timestamp(record.finished),
+                "reason": failure["reason"],
+                "message": failure["message"],
+            }
+        )
+    return attempts
 
 
 def _timestamp(moment: datetime | None) -> str | None:

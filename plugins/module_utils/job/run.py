@@ -6,19 +6,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation
 from ansible_collections.jobpods.controller.plugins.module_utils.job.creation import Creation
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
-from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import OwnedRun, Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.parties import PayloadSource
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_watch import (
     LAST_WORDS,
@@ -46,43 +44,43 @@ EARLY_ATTACHES = (0.25, 0.2, 0.25, 0.4)
 up to a second later. Where none of them meets the container, the watch says when it runs."""
 
 
-def in_pod(request: RunRequest, connection: Connection, environ: Mapping[str, str]) -> Start:
-    """Starts a run in a pod.
-
-    Args:
-        request: what to run.
-        connection: to the cluster.
-        environ: for the connection's proxies and credential plugins.
-    """
-
-    async def start(stack: AsyncExitStack, notebook: Notebook, progress: Progress) -> OwnedRun:
-        def warn(text: str) -> None:
-            progress.warning(f"the API server says of the pod: {text}")
-
-        client = await stack.enter_async_context(ClusterClient(connection, environ=environ, warn=warn))
-        return Run(request, client, notebook, progress)
-
-    return start
-
-
 class Run(SupervisedRun):
     """Runs a job once, in one pod."""
 
     def __init__(
-        self, request: RunRequest, client: ClusterClient, notebook: Notebook, progress: Progress
+        self,
+        request: RunRequest,
+        client: ClusterClient,
+        notebook: Notebook,
+        progress: Progress,
+        since: float = 0.0,
     ) -> None:
+        """Gets ready.
+
+        Args:
+            request: what to run.
+            client: the cluster.
+            notebook: told about the pod.
+            progress: told each step.
+            since: `time.monotonic()` of the first create for this start; 0 where that is still to come.
+        """
         super().__init__(request, notebook, progress)
         self.pod_name = request.identity.pod_name
         self._client = client
         self._secret = self._pull_secret()
         patience = request.launch.group.pod_pending_timeout
-        self._creation = Creation(client, patience, notebook, progress, self._secret)
+        self._creation = Creation(client, patience, notebook, progress, self._secret, since)
         self._watch: PodWatch | None = None
 
     @property
     def pod_uid(self) -> str | None:
         """The pod's UID, once it is known."""
         return self._creation.uid
+
+    @property
+    def since(self) -> float:
+        """`time.monotonic()` of the first create, from which on the pod may be pending."""
+        return self._creation.since
 
     def removal(self, outcome: Outcome) -> Coroutine[Any, Any, bool] | None:
         """Deletes the pod and its secret, and says whether they are gone; None where there is neither."""
@@ -259,5 +257,6 @@ class Run(SupervisedRun):
         )
 
     @property
-    def _execution_node(self) -> str:
+    def execution_node(self) -> str:
+        """The node that the pod is on; empty while that is not known."""
         return self._watch.state.node if self._watch is not None else ""

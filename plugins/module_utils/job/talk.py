@@ -40,12 +40,14 @@ class Outcome:
         summary: what its events added up to.
         ended: the supervisor's report, where there was one.
         worker_started: the playbook may have begun.
+        repeated: it may have begun in an earlier attempt, of which the summary says nothing.
     """
 
     failure: Failure | None
     summary: Summary
     ended: Ended | None = None
     worker_started: bool = False
+    repeated: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class RunRequest:
         lease: fencing number of the job's owner.
         payload: builds the payload, and may stop early where the event is set; called in a thread.
         taken: the run as it was found; None for a new one.
+        repeated: the playbook may have begun in an earlier attempt.
     """
 
     launch: Launch
@@ -80,6 +83,7 @@ class RunRequest:
     lease: int
     payload: Callable[[threading.Event], Payload]
     taken: TakenOver | None = None
+    repeated: bool = False
 
 
 @dataclass
@@ -117,7 +121,9 @@ class SupervisedRun(ABC):
         fresh = RunnerStream(limits=request.launch.output_limits)
         self._stream = self._taken.stream if self._taken is not None else fresh
         self._cancel: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
-        self._start_told = self._started = self._taken is not None and self._taken.started
+        self._started = self._taken is not None and self._taken.started
+        # An earlier owner may have said so to its pod; only the supervisor knows that it did not.
+        self._start_told = self._started or (self._taken is not None and bool(self._taken.pod_uid))
         self._answered = asyncio.Event()
         self._wanted = asyncio.Event()
         self._away_since: float | None = None
@@ -198,7 +204,7 @@ class SupervisedRun(ABC):
 
     @property
     @abstractmethod
-    def _execution_node(self) -> str:
+    def execution_node(self) -> str:
         """Name of the machine that the run is on."""
 
     def _payload_built(self, built: asyncio.Future[PayloadSource]) -> None:
@@ -234,9 +240,14 @@ class SupervisedRun(ABC):
         return self._outcome(failure)
 
     def _outcome(self, failure: Failure | None, ended: Ended | None = None) -> Outcome:
-        # Where the supervisor can't tell any more, the runner may have been started unseen.
-        may_have_run = self._started or (self._start_told and ended is None)
-        return Outcome(failure, self.summary, ended, may_have_run)
+        return Outcome(failure, self.summary, ended, self.may_have_run(ended), self._request.repeated)
+
+    def may_have_run(self, ended: Ended | None) -> bool:
+        """Whether the playbook may have begun.
+
+        Where the supervisor can't tell any more, since there is no report, it may have begun unseen.
+        """
+        return self._started or (self._start_told and ended is None)
 
     def _verdict(self, ended: Ended) -> Failure | None:
         return verdict(ended, self.summary, self._launch.timeout)
@@ -277,7 +288,11 @@ class SupervisedRun(ABC):
         """What to say where a connection broke."""
 
     def wanted(self) -> None:
-        """Has the payload built, which a run that was taken over needs only where it is not in the pod."""
+        """Has the payload built, which a run that was taken over needs only where it is not in the pod.
+
+        Without a payload nothing has begun: who was told to start it before has not heard that.
+        """
+        self._start_told = self._started
         self._wanted.set()
 
     def received(self) -> None:
@@ -296,7 +311,7 @@ class SupervisedRun(ABC):
 
     async def _note_running(self) -> None:
         try:
-            await self._notebook.note(status="running", execution_node=self._execution_node)
+            await self._notebook.note(status="running", execution_node=self.execution_node)
         except Exception as exc:  # the run goes on; where the store is gone, storing its events ends it
             self._progress.warning(f"the job could not be marked as running: {exc!r}")
 

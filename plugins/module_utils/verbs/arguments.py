@@ -82,6 +82,7 @@ CONTAINER_GROUP_JOB: Spec = {
     "max_events": {"type": "int"},
     "max_event_size": {"type": "bytes"},
     "max_output_size": {"type": "bytes"},
+    "retry_on_node_loss": {"type": "bool", "default": False},
     **{name: {"type": "int"} for name in LIMITS},
     **STORE,
 }
@@ -111,6 +112,7 @@ AD_HOC_COMMAND: Spec = {
             "cancel_grace",
             "controller_lost_timeout",
             *MOST_OUTPUT,
+            "retry_on_node_loss",
             *LIMITS,
         )
     },

@@ -33,11 +33,13 @@ class Gap:
         job: the feed of its job.
         told: counter of the last event before what is still to be told.
         last: counter of its last event.
+        forgotten: the store does not have it any more, and may have something else by these numbers.
     """
 
     job: JobFeed
     told: int
     last: int
+    forgotten: bool = False
 
 
 class JobFeed:
@@ -85,6 +87,12 @@ class JobFeed:
         self._seen = shown  # which may be more than what was stored
         if last > shown:
             self._feed.leave_gap(self, shown, last)
+
+    def forgotten(self) -> None:
+        """Gives up what was to be read from the store; the launcher has seen nothing of what comes now."""
+        self._seen = 0
+        self._feed.forget_gaps(self)
+        self._feed.tell({"type": "output", "job": self._job_id, "events": [], "last": 0})
 
     def output(self, events: list[Event]) -> None:
         """Shows the output of events."""
@@ -170,10 +178,16 @@ class LauncherFeed:
         for entry in reversed(self._queue):  # what several jobs leave at once is one gap for each of them
             if not isinstance(entry, Gap):
                 break
-            if entry.job is job:
+            if entry.job is job and not entry.forgotten:
                 entry.last = last
                 return
         self._add(Gap(job, told, last))
+
+    def forget_gaps(self, job: JobFeed) -> None:
+        """Has the gaps of a job left out."""
+        for entry in self._queue:
+            if isinstance(entry, Gap) and entry.job is job:
+                entry.forgotten = True
 
     # -- the launcher --
 
@@ -249,7 +263,10 @@ class LauncherFeed:
             events = [event for event in found if event.counter <= gap.last]
         except Exception as exc:  # whatever ails the store must not keep the result from the launcher
             trouble = str(exc) or repr(exc)
-        if events:
+        if gap.forgotten:
+            gap.told = gap.last
+            await self._write(job.left_out("The pod that it came from was lost."))
+        elif events:
             gap.told = events[-1].counter
             await self._write(job.lines(events))
         elif trouble or final:

@@ -172,7 +172,7 @@ class OwnedJobs:
         lease = await self.opened.calls(
             self.opened.store.claim, record.id, this_process(), known=record.lease, controller_node=node
         )
-        identity = PodIdentity(record.id, record.uuid, 1, node)
+        identity = PodIdentity(record.id, record.uuid, len(record.attempts) + 1, node)
         job = self._own(record.name, lease, identity, prepare, child=child, taken=record)
         if shown is not None:
             job.feed.catch_up(shown, record.event_count)

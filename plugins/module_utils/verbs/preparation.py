@@ -26,6 +26,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.slic
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.ansible_inventory import Reading
+from ansible_collections.jobpods.controller.plugins.module_utils.job.attempts import in_pod
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import RunnerStream
 from ansible_collections.jobpods.controller.plugins.module_utils.job.inventories import (
     Inventory,
@@ -41,7 +42,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.local_run i
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload, build_payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.project.revisions import ProjectRevision
-from ansible_collections.jobpods.controller.plugins.module_utils.job.run import in_pod
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import RunRequest, TakenOver
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import Definition
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import OwnedJob, OwnedJobs
@@ -202,14 +202,15 @@ class Preparation:
         )
         taken = TakenOver(record.pod_uid, stream, record.started is not None)
         revision = None
-        if not taken.started and record.scm_revision:
+        if record.scm_revision and (launch.retry_on_node_loss or not taken.started):
             with suppress(Failure):  # only a pod that has not got it yet needs it, and then that is told
                 revision = await self._still_there(
                     ProjectRevision(Path(launch.project), record.scm_revision), job
                 )
         if revision is not None:
             launch = replace(launch, project=str(revision.folder))
-        return self._start(job, Place(launch, connection), revision, taken)
+        repeated = any(lost["started"] for lost in record.attempts)
+        return self._start(job, Place(launch, connection), revision, taken, repeated)
 
     async def _up_to_date(self, job: OwnedJob, part: Slice) -> Brought:
         """Has project and inventory updated where they have to be: once for all slices of the job."""
@@ -311,6 +312,7 @@ class Preparation:
         place: Place,
         revision: ProjectRevision | None,
         taken: TakenOver | None = None,
+        repeated: bool = False,
     ) -> Start:
         launch = place.launch
 
@@ -321,7 +323,7 @@ class Preparation:
             except Failure as failure:
                 raise failure if taken is None else _not_here(failure) from failure
 
-        request = RunRequest(launch, job.identity, job.lease, payload, taken)
+        request = RunRequest(launch, job.identity, job.lease, payload, taken, repeated)
         if place.connection is None:
             return on_controller(request, self._jobs.folder(job), self._caller.environ)
         if taken is None:

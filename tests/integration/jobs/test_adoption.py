@@ -267,3 +267,34 @@ def test_a_sliced_job_goes_on_with_all_its_slices(
 def _all(controller: Controller) -> list[JobRecord]:
     with controller.opened() as store:
         return list(store.list())
+
+
+def test_a_job_whose_first_pod_was_lost_goes_on_in_its_second_one(
+    controller: Controller, job: Options, core: client.CoreV1Api, namespace: str
+) -> None:
+    """Neither starts before its volume is there."""
+    volumes = {"volumes": [{"name": "late", "configMap": {"name": "late"}}]}
+    group = {**job["container_group"], "pod_spec_override": {"spec": volumes}}
+
+    def pod_that_is_not(name: str) -> str:
+        pods = [
+            str(each.metadata.name) for each in core.list_namespaced_pod(namespace).items if each.metadata
+        ]
+        return next((each for each in pods if each != name), "")
+
+    with controller.started({**job, "container_group": group}) as running:
+        until(lambda: bool(pod_that_is_not("")), "the first pod")
+        first = pod_that_is_not("")
+        core.delete_namespaced_pod(first, namespace, grace_period_seconds=0)
+        running.await_text("attempt 2 of 4")
+        until(lambda: bool(pod_that_is_not(first)), "the second pod")
+        second = pod_that_is_not(first)
+        running.await_text(f"pod {second} created")
+        kill(controller)
+        core.create_namespaced_config_map(
+            namespace, client.V1ConfigMap(metadata=client.V1ObjectMeta(name="late"))
+        )
+        result = running.result()
+    assert result["job"]["status"] == "successful", result
+    assert [each["pod_name"] for each in result["job"]["attempts"]] == [first, second]
+    assert "hello from the pod" in running.terminal

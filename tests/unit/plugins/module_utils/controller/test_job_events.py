@@ -6,9 +6,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 
 import pytest
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import EventBatch, JobStore
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import (
+    EventBatch,
+    JobStore,
+    LeaseLost,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import events
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
@@ -156,3 +161,41 @@ def test_tail_is_read_without_the_beginning(job: StoredJob, options: StoreOption
     done(options, update(events).where(events.c.first_counter <= 700).values(lines=b"x"))
     assert job.store.stdout(job.id, 1000)[0] == whole_output(1000).encode()[-1000:].decode("utf-8", "ignore")
     assert job.counters(850) == list(range(851, 1001))
+
+
+@pytest.mark.parametrize("started", [False, True], ids=["not-started", "started-unseen"])
+def test_next_attempt_starts_anew(job: StoredJob, started: bool) -> None:
+    other = StoredJob(job.store)
+    other.add(1, 3)
+    job.store.update(job.id, job.lease, pod_name="p1", pod_uid="u1", pod_deleted=False, execution_node="n")
+    job.add(1, 20)
+    lost = {"attempt": 1, "pod_name": "p1", "execution_node": "n", "reason": "NodeLost", "message": "It is."}
+    job.store.next_attempt(job.id, job.lease, lost, started=started)
+    record = job.store.get(job.id)
+    assert record.status == "waiting"
+    assert (record.pod_name, record.pod_uid, record.pod_deleted, record.execution_node) == ("", "", True, "")
+    (attempt,) = record.attempts
+    assert (attempt.pop("finished") > 0, attempt.pop("started") is None) == (True, not started)
+    assert attempt == lost
+    assert (job.reached, job.counters(), job.store.stdout(job.id)) == ((0, 0), [], ("", False))
+    job.add(1, 5)
+    assert (job.reached[0], job.counters(), other.counters()) == (5, [1, 2, 3, 4, 5], [1, 2, 3])
+
+
+def test_next_attempt_says_when_the_lost_one_was_started(job: StoredJob) -> None:
+    job.store.update(job.id, job.lease, status="running")
+    started = job.store.get(job.id).started
+    lost = {"attempt": 1, "pod_name": "p1", "execution_node": "n", "reason": "NodeLost", "message": "It is."}
+    job.store.next_attempt(job.id, job.lease, lost, started=True)
+    record = job.store.get(job.id)
+    assert started is not None
+    assert record.started is None
+    assert datetime.fromtimestamp(record.attempts[0]["started"], timezone.utc) == started
+
+
+def test_next_attempt_of_a_job_of_somebody_else(job: StoredJob) -> None:
+    job.add(1, 3)
+    job.store.claim(job.id, "another")
+    with pytest.raises(LeaseLost):
+        job.store.next_attempt(job.id, job.lease, {"attempt": 1, "message": ""}, started=True)
+    assert (job.counters(), job.store.get(job.id).attempts) == ([1, 2, 3], [])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import store_options
-from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation, owner, run
+from ansible_collections.jobpods.controller.plugins.module_utils.job import attempts, conversation, owner, run
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.owning import Scene
@@ -61,5 +61,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the waits of a job short that a test would wait for."""
     monkeypatch.setattr(conversation, "BACKOFF", (0.01,))
     monkeypatch.setattr(run, "EARLY_ATTACHES", (0.0,))
+    monkeypatch.setattr(attempts, "PAUSES", (0.01,))
     monkeypatch.setattr(owner, "HEARTBEAT_INTERVAL", 0.05)
     monkeypatch.setattr(owner, "QUICK_REMOVAL", 0.5)

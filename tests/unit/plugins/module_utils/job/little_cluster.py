@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cluster with room for one pod: real HTTPS, a real WebSocket, and a real supervisor at its other end."""
+"""A cluster with room for one pod at a time: real HTTPS, a real WebSocket, a real supervisor behind."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import copy
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ SECRETS = "/api/v1/namespaces/jobs/secrets"
 NODE = "node1"
 ENDED = b"\x1eJP1 ended "
 GONE = status(404, "pods not found", "NotFound")
+NOT_THERE = status(400, "container worker is not available", "BadRequest")
+EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+REJECTED = {"phase": "Failed", "reason": "OutOfcpu", "message": "Pod was rejected: there is no cpu left"}
 
 
 def end(pod: SupervisedPod) -> None:
@@ -52,12 +55,14 @@ def end(pod: SupervisedPod) -> None:
 
 
 class LittleCluster:
-    """Makes, shows and deletes one pod, and its image pull secret.
+    """Makes, shows and deletes one pod, and its image pull secret; after that, another one.
 
     Attributes:
         server: the API server; what a test changes there wins.
         connection: to it.
         pod: its supervisor.
+        names: of the pods that were made.
+        losing: statuses that the next pods have from their beginning, in which no worker ever runs.
         manifest: of the pod, once it is made.
         secret: its image pull secret, while there is one.
         deleted: the grace of each deletion that was asked for.
@@ -66,7 +71,13 @@ class LittleCluster:
         ended: the supervisor has reported the run's end, whether that has gone on or not.
     """
 
-    def __init__(self, server: ApiServer, connection: Connection, pod: SupervisedPod, name: str) -> None:
+    def __init__(
+        self,
+        server: ApiServer,
+        connection: Connection,
+        supervise: Callable[[int], SupervisedPod],
+        names: tuple[str, ...],
+    ) -> None:
         self.server = server
         self.connection = connection
         self.manifest: dict[str, Any] | None = None
@@ -76,18 +87,24 @@ class LittleCluster:
         self.flowing = asyncio.Event()
         self.flowing.set()
         self.ended = asyncio.Event()
-        self.pod = pod
-        self._path = f"{PODS}/{name}"
+        self.pod = supervise(1)
+        self.names: list[str] = []
+        self.losing: list[dict[str, Any]] = []
+        self.copying = [asyncio.create_task(self.copy(self.pod))]
+        self._supervise = supervise
+        self._lost: dict[str, Any] | None = None
+        self._number = 1
         self._version = 1
         self._gone = asyncio.Event()
         self._attached: set[asyncio.Queue[bytes]] = set()
         server.on("POST", PODS, self._create)
         server.on("GET", PODS, self._watch)
-        server.on("GET", self._path, self._get)
-        server.on("DELETE", self._path, self._delete)
-        server.on("GET", f"{self._path}/attach", self._attach)
+        for name in names:
+            server.on("GET", f"{PODS}/{name}", self._get)
+            server.on("DELETE", f"{PODS}/{name}", self._delete)
+            server.on("GET", f"{PODS}/{name}/attach", self._attach)
+            server.on("DELETE", f"{SECRETS}/{name}-pull", self._delete_secret)
         server.on("POST", SECRETS, self._create_secret)
-        server.on("DELETE", f"{SECRETS}/{name}-pull", self._delete_secret)
         server.on("GET", "/api/v1/namespaces/jobs/events", document({"kind": "EventList", "items": []}))
 
     def requests(self, method: str) -> int:
@@ -101,10 +118,19 @@ class LittleCluster:
     def has_secret(self) -> bool:
         return self.secret is not None
 
-    async def copy(self) -> None:
-        """Copies what the supervisor prints to whoever is attached."""
+    def has(self, name: str, lost: dict[str, Any] | None = None) -> None:
+        """Puts a pod there that somebody has made before, with a status in which no worker runs, or none."""
+        self.manifest, self._lost = {"metadata": {"name": name, "namespace": "jobs"}, "spec": {}}, lost
+
+    def lose(self) -> None:
+        """Takes the pod away, as somebody does who deletes it by force."""
+        self._gone.set()
+        end(self.pod)
+
+    async def copy(self, pod: SupervisedPod) -> None:
+        """Copies what a supervisor prints to whoever is attached."""
         last = b""
-        while piece := await asyncio.to_thread(os.read, self.pod.stdout, 1 << 16):
+        while piece := await asyncio.to_thread(os.read, pod.stdout, 1 << 16):
             if ENDED in last + piece:
                 self.ended.set()
             last = piece[-len(ENDED) :]
@@ -113,18 +139,33 @@ class LittleCluster:
 
     def _document(self) -> dict[str, Any]:
         made = copy.deepcopy(self.manifest) or {}
-        made["metadata"] |= {"uid": "u1", "resourceVersion": str(self._version)}
+        made["metadata"] |= {"uid": f"u{self._number}", "resourceVersion": str(self._version)}
         made["spec"]["nodeName"] = NODE
+        if self._lost is not None:
+            return {**made, "status": self._lost}
         running = {"name": "worker", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
         made["status"] = {"phase": "Running", "containerStatuses": [running]}
         return made
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
-        self.manifest = await request.json()
+        self.manifest = manifest = await request.json()
+        if self._gone.is_set():
+            self._gone = asyncio.Event()
+            self._number += 1
+            if self._lost is None:
+                self.pod = self._supervise(self._number)
+                self.copying.append(asyncio.create_task(self.copy(self.pod)))
+        self._lost = self.losing.pop(0) if self.losing else None
+        self.names.append(manifest["metadata"]["name"])
         return web.json_response(self._document(), status=201)
 
+    def _has(self, request: web.Request) -> bool:
+        """Whether the pod of a request is there."""
+        name = request.path.split("/")[6]
+        return self.exists and self.manifest is not None and self.manifest["metadata"]["name"] == name
+
     async def _get(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response(self._document()) if self.exists else await GONE(request)
+        return web.json_response(self._document()) if self._has(request) else await GONE(request)
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse()
@@ -139,14 +180,15 @@ class LittleCluster:
         return json.dumps({"type": kind, "object": self._document()}).encode() + b"\n"
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:
-        if not self.exists:
+        if not self._has(request):
             return await GONE(request)
         self.deleted.append((await request.json()).get("gracePeriodSeconds"))
         if self.undeletable:
             self.undeletable -= 1
             return await status(503, "the server is away", "ServiceUnavailable")(request)
         self._gone.set()
-        end(self.pod)
+        if self._lost is None:
+            end(self.pod)
         return web.json_response(self._document())
 
     async def _create_secret(self, request: web.Request) -> web.StreamResponse:
@@ -161,6 +203,9 @@ class LittleCluster:
         return web.json_response({"kind": "Status", "status": "Success"})
 
     async def _attach(self, request: web.Request) -> web.StreamResponse:
+        if self._lost is not None or not self._has(request):
+            return await NOT_THERE(request)
+        pod = self.pod
         websocket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",), max_msg_size=0, timeout=0.1)
         await websocket.prepare(request)
         queue: asyncio.Queue[bytes] = asyncio.Queue()
@@ -168,7 +213,7 @@ class LittleCluster:
         sending = asyncio.create_task(self._send(websocket, queue))
         try:
             async for message in websocket:
-                await asyncio.to_thread(self.pod.send, message.data[1:])
+                await asyncio.to_thread(pod.send, message.data[1:])
         except BrokenPipeError:
             pass  # the pod is gone
         finally:
@@ -185,17 +230,21 @@ class LittleCluster:
 
 
 @asynccontextmanager
-async def little_cluster(folder: Path, authority: Authority, name: str) -> AsyncIterator[LittleCluster]:
-    """A cluster in which the pod `name` can be made, whose programs are those of `folder/bin`."""
+async def little_cluster(folder: Path, authority: Authority, *names: str) -> AsyncIterator[LittleCluster]:
+    """A cluster in which pods of these names can be made, whose programs are those of `folder/bin`."""
     context = server_context(folder / "server", *authority.issue("127.0.0.1"))
-    with supervised_pod(folder, beat_interval=1) as pod:
+    with ExitStack() as pods:
+
+        def supervise(number: int) -> SupervisedPod:
+            data = str(folder / ("runner" if number == 1 else f"runner{number}"))
+            return pods.enter_context(supervised_pod(folder, beat_interval=1, private_data_dir=data))
+
         async with ApiServer(context) as server:
             connection = Connection(host=server.url, source="the test", token=SENT, ca_text=authority.pem)
-            cluster = LittleCluster(server, connection, pod, name)
-            copying = asyncio.create_task(cluster.copy())
+            cluster = LittleCluster(server, connection, supervise, names)
             try:
                 yield cluster
             finally:
                 cluster._gone.set()
-                end(pod)
-                await copying
+                end(cluster.pod)
+                await asyncio.gather(*cluster.copying)

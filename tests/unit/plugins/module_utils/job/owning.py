@@ -19,12 +19,15 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs
     JobStore,
     NewJob,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.job.attempts import (
+    ATTEMPTS,
+    in_pod,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload, build_payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
-from ansible_collections.jobpods.controller.plugins.module_utils.job.run import in_pod
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import RunRequest
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
@@ -73,6 +76,9 @@ class Told:
     def warning(self, text: str) -> None:
         self.warnings.append(text)
 
+    def forgotten(self) -> None:
+        self.counters.clear()
+
     def events(self, batch: Batch) -> None:
         self.counters += [each.counter for each in batch.events]
         self.heard.set()
@@ -91,7 +97,9 @@ class Scene:
         self.job_id = store.create(job)
         self.lease = store.claim(self.job_id, "here")
         identity = PodIdentity(self.job_id, job.uuid, 1, "here")
-        self.pod_name = identity.pod_name
+        attempts = range(1, ATTEMPTS + 1)
+        self.pod_names = [replace(identity, attempt=number).pod_name for number in attempts]
+        self.pod_name = self.pod_names[0]
 
         def build(unwanted: threading.Event) -> Payload:
             self.payloads.append(build_payload(launch, str(self.job_id), unwanted=unwanted))
@@ -104,6 +112,10 @@ class Scene:
         launch = self.request.launch
         group = replace(launch.group, cluster_outage_timeout=seconds)
         self.request = replace(self.request, launch=replace(launch, group=group))
+
+    def repeat(self) -> None:
+        """Has a lost run repeated."""
+        self.request = replace(self.request, launch=replace(self.request.launch, retry_on_node_loss=True))
 
     def log_in(self) -> str:
         """Gives the image's registry a login; returns its password."""
@@ -135,5 +147,5 @@ class Scene:
 async def cluster(scene: Scene, authority: Authority, script: str) -> AsyncIterator[LittleCluster]:
     """A cluster in whose pod the script is ansible-runner."""
     scripted_worker(scene.folder, script)
-    async with little_cluster(scene.folder, authority, scene.pod_name) as made:
+    async with little_cluster(scene.folder, authority, *scene.pod_names) as made:
         yield made

@@ -67,6 +67,9 @@ class Notes:
     async def note(self, **columns: Any) -> None:
         self.columns.append(columns)
 
+    async def next_attempt(self, lost: dict[str, Any], *, started: bool) -> None:
+        raise AssertionError(lost)
+
     def record(self, batch: Batch) -> None:
         raise AssertionError("there are no events yet")
 

@@ -71,6 +71,7 @@ def test_defaults_are_the_documented_ones(folder: Path) -> None:
     assert launch.project == str(folder / "project")
     assert (launch.forks, launch.verbosity, launch.timeout, launch.cancel_grace) == (0, 0, 0, 5)
     assert (launch.check, launch.diff, launch.become_enabled, launch.wait) == (False, False, False, True)
+    assert not launch.retry_on_node_loss
     assert (launch.limit, launch.tags, launch.skip_tags, launch.start_at_task) == ("", (), (), "")
     assert (launch.extra_vars, launch.credentials.vaults) == ({}, ())
     assert launch.credentials.machine == MachineCredential()

@@ -73,6 +73,9 @@ class Told:
     def warning(self, text: str) -> None:
         self.warnings.append(text)
 
+    def forgotten(self) -> None:
+        raise AssertionError("there is one attempt")
+
     def events(self, batch: Batch) -> None:
         self.output += [each.stdout for each in batch.events]
         if batch.events[-1].counter >= 2:
@@ -80,6 +83,9 @@ class Told:
 
     async def note(self, **columns: Any) -> None:
         self.notes.append(columns)
+
+    async def next_attempt(self, lost: dict[str, Any], *, started: bool) -> None:
+        raise AssertionError(lost)
 
     def record(self, batch: Batch) -> None:
         return None

@@ -116,8 +116,12 @@ FINAL = [
         pod(init=ended("Error", EXIT_CONTROLLER_LOST)), "ContainerTerminated", id="init-container-with-75"
     ),
     pytest.param(pod(init=waiting("InvalidImageName", "bad")), "InvalidImageName", id="init-image-invalid"),
+    pytest.param(pod("Failed", reason="UnexpectedAdmissionError"), "Unschedulable", id="rejected-by-kubelet"),
+    pytest.param(pod("Failed", reason="DeadlineExceeded"), "ContainerTerminated", id="deadline-exceeded"),
     pytest.param(
-        pod("Failed", reason="UnexpectedAdmissionError"), "ContainerTerminated", id="rejected-by-kubelet"
+        pod("Failed", state=waiting("PodInitializing"), reason="DeadlineExceeded"),
+        "ContainerTerminated",
+        id="deadline-exceeded-before-the-worker",
     ),
 ]
 

@@ -77,6 +77,10 @@ class Scene:
         """What the runner's stream makes of these lines."""
         return self._stream.feed(b"".join(lines))
 
+    def anew(self) -> None:
+        """From now on it is the output of another attempt."""
+        self._stream = RunnerStream()
+
     @property
     def counters(self) -> list[int]:
         return [event["counter"] for event in self.store.events(self.job_id)]
@@ -141,6 +145,30 @@ async def test_much_output_without_events_is_noted(scene: Scene, monkeypatch: py
     await scene.flush()
     assert scene.reached == [(batch.offset, 0)]
     assert scene.store.get(scene.job_id).stored_offset == batch.offset
+
+
+async def test_another_attempt_counts_from_the_beginning(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "SILENT", 20)
+    lost = {"attempt": 1, "message": ""}
+    for counter in range(1, 4):
+        scene.recorder.add(scene.batch(event(counter, "verbose")))
+
+    async def forget() -> None:
+        assert scene.counters == [1, 2, 3]
+        scene.store.next_attempt(scene.job_id, scene.lease, lost, started=True)
+
+    await scene.recorder.start_anew(forget)
+    scene.anew()
+    assert (scene.counters, scene.recorder.stored_events) == ([], 0)
+    silent = scene.batch(line(event="keepalive", counter=0, uuid=0))
+    scene.recorder.add(silent)
+    await scene.flush()
+    assert scene.store.get(scene.job_id).stored_offset == silent.offset
+    scene.recorder.add(scene.batch(event(1, "verbose")))
+    await scene.flush()
+    assert (scene.counters, scene.recorder.stored_events) == ([1], 1)
 
 
 async def test_flush_waits_for_all_and_for_nothing(scene: Scene) -> None:

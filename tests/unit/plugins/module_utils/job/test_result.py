@@ -74,6 +74,7 @@ RECORD = JobRecord(
     started=datetime(2026, 1, 2, 3, 4, 6, 789, tzinfo=timezone.utc),
     finished=datetime(2026, 1, 2, 3, 4, 8),  # noqa: DTZ001 - as SQLite gives it
     elapsed=2.04,
+    attempts=[],
     host_status_counts={**COUNTS, "ok": 3, "changed": 1},
     event_count=41,
     changed=True,
@@ -136,6 +137,25 @@ def ended_with(store: JobStore, failure: Failure, **columns: Any) -> dict[str, A
 
 # --- its shape -----
 
+LAST = {
+    "attempt": 1,
+    "pod_name": "automation-job-7-x",
+    "execution_node": "node1",
+    "started": "2026-01-02T03:04:06Z",
+    "finished": "2026-01-02T03:04:08Z",
+    "reason": "",
+    "message": "",
+}
+LOST = {
+    "attempt": 1,
+    "pod_name": "automation-job-7-y",
+    "execution_node": "",
+    "started": None,
+    "finished": 1767323046.5,
+    "reason": "NodeLost",
+    "message": "\x1b[31mIt is.",
+}
+
 
 def test_facts_are_the_record_s() -> None:
     assert job_facts(RECORD) == {
@@ -150,6 +170,7 @@ def test_facts_are_the_record_s() -> None:
         "namespace": "jobs",
         "pod_name": "automation-job-7-x",
         "execution_node": "node1",
+        "attempts": [LAST],
         "controller_node": "here",
         "started": "2026-01-02T03:04:06Z",
         "finished": "2026-01-02T03:04:08Z",
@@ -172,6 +193,17 @@ def test_facts_are_the_record_s() -> None:
         "job_slice_count": 2,
         "slices": [],
     }
+
+
+def test_lost_attempts_come_before_the_one_that_counts() -> None:
+    told = {**LOST, "finished": "2026-01-02T03:04:06Z", "message": "It is."}
+    assert job_facts(replace(RECORD, attempts=[LOST]))["attempts"] == [told, {**LAST, "attempt": 2}]
+
+
+def test_attempts_of_a_job_that_has_no_pod_now() -> None:
+    between = replace(RECORD, attempts=[LOST], pod_name="", status="waiting")
+    assert [each["attempt"] for each in job_facts(between)["attempts"]] == [1]
+    assert job_facts(replace(between, attempts=[]))["attempts"] == []
 
 
 def test_slices_are_the_jobs_that_belong_to_it_in_order(store: JobStore) -> None:

@@ -261,3 +261,42 @@ async def test_what_the_launcher_has_seen_already_does_not_come_again() -> None:
         for _name, _changed, text in message["events"]
     ]
     assert shown == [(1, "8 ", 8), (2, "4 ", 5), (2, "5 ", 5), (2, "6 ", 6)]
+
+
+@pytest.mark.usefixtures("little_memory")
+async def test_output_that_was_forgotten_before_it_was_shown_is_not_taken_for_what_came_after_it() -> None:
+    again = [event(each.counter, "again") for each in EVENTS[:30]]
+    stored = EVENTS
+
+    async def stored_after(counter: int) -> list[Event]:
+        return stored[counter : counter + 100]
+
+    async with launcher() as (told, pipe):
+        job = told.job(1, "it", stored_after)
+        await tell_all(job)
+        stored = again
+        job.forgotten()
+        for each in again:
+            job.events(Batch(events=[each]))
+        job.step("the end")
+        messages = await asyncio.to_thread(read_messages, pipe, text="the end")
+        lines = shown(messages)
+        first = lines[: -len(again)]
+        assert first == [each.stdout for each in EVENTS[: len(first)]]
+        assert 40 <= len(first) < COUNT
+        assert lines[-len(again) :] == [each.stdout for each in again]
+        assert texts(messages, "warning") == [LEFT_OUT + "The pod that it came from was lost."]
+
+
+async def test_launcher_has_seen_nothing_of_another_attempt() -> None:
+    async with launcher() as (told, pipe):
+        job = told.job(1, "it")
+        job.catch_up(7, 7)
+        job.forgotten()
+        job.events(Batch(events=[event(1, "")]))
+        job.step("end")
+        messages = await asyncio.to_thread(read_messages, pipe, text="end")
+        assert messages[1:-1] == [
+            {"type": "output", "job": 1, "events": [], "last": 0},
+            {"type": "output", "job": 1, "events": [["runner_on_ok", False, "1 "]], "last": 1},
+        ]

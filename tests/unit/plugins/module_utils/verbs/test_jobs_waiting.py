@@ -38,11 +38,31 @@ class Job:
         self._lease = self._store.claim(self.id, "here")
         self._store.update(self.id, self._lease, status="running", pod_name="pod-1")
 
+    def print(self, counter: int, text: str) -> None:
+        """Prints a line."""
+        event = {"counter": counter, "event": "verbose", "stdout": text, "event_data": {}}
+        batch = EventBatch(counter, counter, json.dumps(event).encode() + b"\n", 10 * counter)
+        self._store.add_events(self.id, self._lease, batch)
+
+    def lose(self) -> None:
+        """Loses the pod, and gets another one."""
+        lost = {
+            "attempt": 1,
+            "pod_name": "pod-1",
+            "execution_node": "",
+            "reason": "Evicted",
+            "message": "No.",
+        }
+        self._store.next_attempt(self.id, self._lease, lost, started=True)
+        self._store.update(self.id, self._lease, status="running", pod_name="pod-2")
+
     def end(self) -> None:
         """Prints a line, and ends well."""
-        event = {"counter": 1, "event": "verbose", "stdout": "PLAY [all]", "event_data": {}}
-        batch = EventBatch(1, 1, json.dumps(event).encode() + b"\n", 10)
-        self._store.add_events(self.id, self._lease, batch)
+        self.print(1, "PLAY [all]")
+        self.finish()
+
+    def finish(self) -> None:
+        """Ends well."""
         self._store.finish(self.id, self._lease, status="successful", host_status_counts={"ok": 1})
 
     def close(self) -> None:
@@ -75,6 +95,33 @@ def test_the_output_comes_before_the_end(job: Job) -> None:
         {"type": "output", "job": job.id, "events": [["verbose", False, "PLAY [all]"]], "last": 1},
     ]
     assert result["job"]["status"] == "successful"
+
+
+def test_the_output_of_another_attempt_is_told_from_its_beginning(job: Job) -> None:
+    told: list[Message] = []
+    job.print(1, "PLAY [all]")
+    job.print(2, "TASK [one]")
+
+    def show(message: Message) -> None:
+        told.append(message)
+        if message["type"] == "output" and len(told) == 3:
+            job.lose()
+            job.print(1, "PLAY [again]")
+            job.print(2, "TASK [again]")
+            job.print(3, "RECAP")
+            job.finish()
+
+    result = job.ask("job_wait", show)
+    first, again = ["PLAY [all]", "TASK [one]"], ["PLAY [again]", "TASK [again]", "RECAP"]
+    assert [[line[2] for line in message.get("events", ())] for message in told] == [[], [], first, [], again]
+    assert told[3] == {
+        "type": "warning",
+        "job": job.id,
+        "text": "attempt 1 was lost (No.); trying again in another pod; the output starts again from its"
+        " beginning",
+    }
+    assert [each["pod_name"] for each in result["job"]["attempts"]] == ["pod-1", "pod-2"]
+    assert result["stdout"] == "PLAY [again]\nTASK [again]\nRECAP\n"
 
 
 def test_a_cancel_in_check_mode_tells_what_it_would_do(job: Job) -> None:

@@ -84,6 +84,9 @@ class Told:
     def events(self, batch: Batch) -> None:
         raise AssertionError(batch)
 
+    def forgotten(self) -> None:
+        raise AssertionError("nothing is forgotten")
+
 
 def project(
     data_dir: Path,
