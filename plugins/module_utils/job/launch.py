@@ -25,6 +25,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials
     read_registry,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import NAME_LIMIT, one_line
+from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import DEFAULT_TTL, NEVER
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import (
     LIMITS,
     LOST_ATTACHED,
@@ -52,6 +53,8 @@ DEFAULTS: dict[str, Any] = {
     "forks": 0,
     "job_slice_count": 1,
     "job_type": "run",
+    "keep_pod": NEVER,
+    "keep_pod_ttl": DEFAULT_TTL,
     "limit": "",
     "scm_branch": "",
     "skip_tags": [],
@@ -130,6 +133,8 @@ class Launch:
     wait: bool
     cancel_grace: int
     controller_lost_timeout: int
+    keep_pod: str
+    keep_pod_ttl: int
     module_name: str = ""
     module_args: str = field(default="", repr=False)
 
@@ -214,6 +219,8 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
         wait=wait,
         cancel_grace=_number("cancel_grace", params["cancel_grace"], 0, 3600),
         controller_lost_timeout=_number("controller_lost_timeout", lost, 1, MAX_SECONDS),
+        keep_pod=params["keep_pod"],
+        keep_pod_ttl=_number("keep_pod_ttl", params["keep_pod_ttl"], 1, MAX_SECONDS),
         module_name=module,
         module_args=params.get("module_args") or "",
     )

@@ -10,6 +10,11 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import (
+    DEFAULT_TTL,
+    KEEP_POD,
+    NEVER,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import LIMITS
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.cluster_arguments import (
     CLUSTER_ARGUMENTS,
@@ -79,6 +84,8 @@ CONTAINER_GROUP_JOB: Spec = {
     "wait": {"type": "bool", "default": True},
     "cancel_grace": {"type": "int", "default": 5},
     "controller_lost_timeout": {"type": "int"},
+    "keep_pod": {"type": "str", "default": NEVER, "choices": list(KEEP_POD)},
+    "keep_pod_ttl": {"type": "int", "default": DEFAULT_TTL},
     **{name: {"type": "int"} for name in LIMITS},
     **STORE,
 }
@@ -107,6 +114,8 @@ AD_HOC_COMMAND: Spec = {
             "wait",
             "cancel_grace",
             "controller_lost_timeout",
+            "keep_pod",
+            "keep_pod_ttl",
             *LIMITS,
         )
     },

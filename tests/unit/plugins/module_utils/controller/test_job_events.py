@@ -156,3 +156,39 @@ def test_tail_is_read_without_the_beginning(job: StoredJob, options: StoreOption
     done(options, update(events).where(events.c.first_counter <= 700).values(lines=b"x"))
     assert job.store.stdout(job.id, 1000)[0] == whole_output(1000).encode()[-1000:].decode("utf-8", "ignore")
     assert job.counters(850) == list(range(851, 1001))
+
+
+# -- what runs now --
+
+START = {"event": "playbook_on_start", "event_data": {}}
+PLAY = {"event": "playbook_on_play_start", "event_data": {"play": "all"}}
+FIRST = {"event": "playbook_on_task_start", "event_data": {"play": "all", "task": "First"}}
+OK = {"event": "runner_on_ok", "event_data": {"play": "all", "task": "First", "host": "a"}}
+SECOND = {"event": "playbook_on_handler_task_start", "event_data": {"play": "all", "task": "Second"}}
+NOISE = {"event": "verbose", "event_data": {}}
+STATS = {"event": "playbook_on_stats", "event_data": {"ok": {"a": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("told", "task"),
+    [
+        pytest.param([], "", id="nothing"),
+        pytest.param([START, PLAY], "", id="play"),
+        pytest.param([START, PLAY, FIRST], "First", id="task"),
+        pytest.param([START, PLAY, FIRST, OK, NOISE, NOISE], "First", id="noise-after-it"),
+        pytest.param([START, PLAY, FIRST, OK, SECOND], "Second", id="handler"),
+        pytest.param([START, PLAY, FIRST, OK, PLAY, NOISE], "", id="next-play"),
+        pytest.param([START, PLAY, FIRST, OK, STATS], "", id="recap"),
+        pytest.param([START, {"event": "x", "event_data": "no mapping"}], "", id="odd-data"),
+        pytest.param([FIRST, {"event": "x", "event_data": {"task": ["no text"]}}], "First", id="odd-task"),
+        pytest.param([{"event": "x", "event_data": {"task": "x" * 600}}], "x" * 511 + "…", id="long"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 10], ids=["many-batches", "one-batch"])
+def test_current_task(job: StoredJob, told: list[dict[str, object]], task: str, size: int) -> None:
+    lines = [json.dumps({"counter": number, **each}).encode() for number, each in enumerate(told, 1)]
+    for first in range(0, len(lines), size):
+        some = lines[first : first + size]
+        batch = EventBatch(first + 1, first + len(some), b"".join(line + b"\n" for line in some), first + 1)
+        job.store.add_events(job.id, job.lease, batch)
+    assert job.store.current_task(job.id) == task

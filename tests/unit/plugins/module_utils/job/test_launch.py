@@ -74,6 +74,7 @@ def test_defaults_are_the_documented_ones(folder: Path) -> None:
     assert (launch.extra_vars, launch.credentials.vaults) == ({}, ())
     assert launch.credentials.machine == MachineCredential()
     assert launch.controller_lost_timeout == 600
+    assert (launch.keep_pod, launch.keep_pod_ttl) == ("never", 3600)
     assert (group.pod_pending_timeout, group.image_pull_timeout, group.cluster_outage_timeout) == (
         7200,
         120,
@@ -271,6 +272,7 @@ MONTH = 30 * 24 * 3600
         pytest.param({"forks": 1001}, "forks is 1001; it must be from 0 to 1000.", id="many-forks"),
         pytest.param({"timeout": -1}, f"timeout is -1; it must be from 0 to {MONTH}.", id="timeout"),
         pytest.param({"cancel_grace": 3601}, "cancel_grace is 3601; it must be from 0 to 3600.", id="grace"),
+        pytest.param({"keep_pod_ttl": 0}, f"keep_pod_ttl is 0; it must be from 1 to {MONTH}.", id="ttl"),
         pytest.param(
             {"controller_lost_timeout": MONTH + 1},
             f"controller_lost_timeout is {MONTH + 1}; it must be from 1 to {MONTH}.",
