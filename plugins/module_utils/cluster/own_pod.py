@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 async def owner_reference(
     client: ClusterClient,
     namespace: str,
-    environ: Mapping[str, str],
+    host_name: str,
     *,
     service_account: Path = SERVICE_ACCOUNT,
 ) -> dict[str, Any] | None:
@@ -30,7 +29,7 @@ async def owner_reference(
     Args:
         client: the cluster.
         namespace: of the objects to be owned.
-        environ: the environment variables.
+        host_name: of this machine; a pod's is its name, unless its spec says otherwise.
         service_account: where Kubernetes puts a pod's service account.
 
     Returns:
@@ -43,11 +42,8 @@ async def owner_reference(
     connection = client.connection
     if connection.token_file != str(service_account / "token") or connection.namespace != namespace:
         return None
-    name = environ.get("HOSTNAME", "")
-    pod = await client.get_pod(namespace, name) if name else None
+    pod = await client.get_pod(namespace, host_name)
     if pod is None:
-        raise Failure(
-            "InvalidConfiguration",
-            f"There is no pod {name!r}, which HOSTNAME should name, in namespace {namespace}.",
-        )
-    return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": str(pod["metadata"]["uid"])}
+        words = f"There is no pod in namespace {namespace} that is called as this host, {host_name}."
+        raise Failure("InvalidConfiguration", words)
+    return {"apiVersion": "v1", "kind": "Pod", "name": host_name, "uid": str(pod["metadata"]["uid"])}

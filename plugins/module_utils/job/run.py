@@ -68,7 +68,7 @@ def in_pod(request: RunRequest, connection: Connection, environ: Mapping[str, st
             progress.warning(f"the API server says of the pod: {text}")
 
         client = await stack.enter_async_context(ClusterClient(connection, environ=environ, warn=warn))
-        return Run(request, client, environ, notebook, progress)
+        return Run(request, client, notebook, progress)
 
     return start
 
@@ -77,17 +77,11 @@ class Run(SupervisedRun):
     """Runs a job once, in one pod."""
 
     def __init__(
-        self,
-        request: RunRequest,
-        client: ClusterClient,
-        environ: Mapping[str, str],
-        notebook: Notebook,
-        progress: Progress,
+        self, request: RunRequest, client: ClusterClient, notebook: Notebook, progress: Progress
     ) -> None:
         super().__init__(request, notebook, progress)
         self.pod_name = request.identity.pod_name
         self._client = client
-        self._environ = environ
         self._secret = self._pull_secret()
         patience = request.launch.group.pod_pending_timeout
         self._creation = Creation(client, patience, notebook, progress, self._secret)
@@ -215,7 +209,8 @@ class Run(SupervisedRun):
         if not self._launch.wait:
             return None
         try:
-            return await owner_reference(self._client, self._launch.namespace, self._environ)
+            host_name = self._request.identity.controller
+            return await owner_reference(self._client, self._launch.namespace, host_name)
         except (Failure, Unreachable) as exc:
             self._progress.step(
                 f"this controller's own pod can't be made the owner of the job's: {exc}", verbosity=1

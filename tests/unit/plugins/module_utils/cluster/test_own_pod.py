@@ -31,12 +31,11 @@ class InPod:
     def __init__(self, server: ApiServer, connection: Connection, folder: Path) -> None:
         (folder / "token").write_text(SENT)
         self.server, self.folder = server, folder
-        self.environ = {"HOSTNAME": "controller-0"}
         self.connection = replace(connection, token=None, token_file=str(folder / "token"), namespace="jobs")
 
     async def reference(self, namespace: str = "jobs") -> dict[str, Any] | None:
         async with ClusterClient(self.connection, environ={}) as client:
-            return await owner_reference(client, namespace, self.environ, service_account=self.folder)
+            return await owner_reference(client, namespace, "controller-0", service_account=self.folder)
 
 
 @pytest.fixture
@@ -62,10 +61,7 @@ async def test_other_connection_may_lead_to_another_cluster(here: InPod) -> None
 
 async def test_host_name_that_names_no_pod(here: InPod) -> None:
     here.server.on("GET", POD, status(404, "not found", "NotFound"))
-    with pytest.raises(Failure, match="no pod 'controller-0', which HOSTNAME should name"):
-        await here.reference()
-    here.environ = {}
-    with pytest.raises(Failure, match="no pod ''"):
+    with pytest.raises(Failure, match="no pod in namespace jobs that is called as this host, controller-0"):
         await here.reference()
 
 

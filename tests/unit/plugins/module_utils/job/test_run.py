@@ -9,7 +9,6 @@ import asyncio
 import dataclasses
 import json
 import threading
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -456,15 +455,15 @@ async def test_pod_of_a_controller_in_a_pod_goes_with_it_where_somebody_waits(
 ) -> None:
     reference = {"apiVersion": "v1", "kind": "Pod", "name": "controller-0", "uid": "u7"}
 
-    async def found(client: ClusterClient, namespace: str, environ: Mapping[str, str]) -> dict[str, Any]:
-        assert (namespace, environ) == ("jobs", {"HOSTNAME": "controller-0"})
+    async def found(client: ClusterClient, namespace: str, host_name: str) -> dict[str, Any]:
+        assert (namespace, host_name) == ("jobs", "here")
         return reference
 
     monkeypatch.setattr(run, "owner_reference", found)
     launch = dataclasses.replace(scene.request.launch, wait=wait)
     scene.request = dataclasses.replace(scene.request, launch=launch)
     async with cluster(scene, authority, GOOD) as at:
-        await scene.own(at.connection, HOSTNAME="controller-0")
+        await scene.own(at.connection)
         assert at.manifest is not None
         assert at.manifest["metadata"].get("ownerReferences") == ([reference] if wait else None)
 
@@ -472,7 +471,7 @@ async def test_pod_of_a_controller_in_a_pod_goes_with_it_where_somebody_waits(
 async def test_own_pod_that_can_t_be_read_is_told(
     scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refused(client: ClusterClient, namespace: str, environ: Mapping[str, str]) -> None:
+    async def refused(client: ClusterClient, namespace: str, host_name: str) -> None:
         raise Failure("Forbidden", "You may not get pods.")
 
     monkeypatch.setattr(run, "owner_reference", refused)

@@ -77,9 +77,13 @@ class User:
     async def ask(self, verb: str, **given: Any) -> dict[str, Any] | None:
         """Has a verb done; its messages are kept, and its result returned where it is no message."""
         params = validated(verb, {"data_dir": str(self.folder / "store"), **given})
-        launcher = Launcher(asyncio.StreamReader(), None)
-        async with self._feed() as feed:
-            return await registry.verb(verb)(Request(verb, params, str(self.folder)), feed, launcher)
+        pipe = asyncio.StreamReader()
+        try:
+            async with self._feed() as feed:
+                request = Request(verb, params, str(self.folder))
+                return await registry.verb(verb)(request, feed, Launcher(pipe, None))
+        finally:
+            pipe.feed_eof()  # so that nobody waits for it any more
 
     @asynccontextmanager
     async def _feed(self) -> AsyncIterator[LauncherFeed]:
