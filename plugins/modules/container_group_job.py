@@ -11,7 +11,8 @@ short_description: Run a playbook in a Kubernetes pod
 version_added: 0.1.0
 description:
   - Starts a pod in a Kubernetes or OpenShift cluster, runs a playbook in it with C(ansible-runner), shows
-    its output as it happens, and returns how it ended. The pod is deleted at the end, however the job ends.
+    its output as it happens, and returns how it ended. The pod is deleted at the end, however the job ends,
+    unless O(keep_pod) says otherwise.
   - The words are AWX's. A I(container group) is a connection to a cluster, a namespace and a pod spec.
   - When the calling C(ansible-playbook) is stopped, by whatever, an attached job (O(wait=true)) is cancelled
     and its pod deleted.
@@ -246,6 +247,9 @@ job:
     status:
       description: V(pending), V(waiting), V(running), V(successful), V(failed), V(error) or V(canceled).
       type: str
+    status_since:
+      description: Since when it has this status, UTC; null where no job was made.
+      type: str
     failure:
       description: Why it did not succeed, else null.
       type: dict
@@ -321,6 +325,9 @@ job:
           type: str
     controller_node:
       description: Host name of the controller.
+      type: str
+    pod_kept_until:
+      description: Until when the pod is kept for people to look into it, UTC; null for one that is not kept.
       type: str
     started:
       description: When the playbook was started, UTC.

@@ -10,8 +10,11 @@ module: job_cancel
 short_description: Cancel a job
 version_added: 0.1.0
 description:
-  - Asks the job process that owns a job to cancel it, and waits until it has. Ansible gets the job's
-    C(cancel_grace) to stop by itself, the output up to then is kept, and the pod is deleted.
+  - Asks the job process that owns a job to cancel it, and waits until it has, and the pod is gone. Ansible
+    gets the job's C(cancel_grace) to stop by itself, and the output up to then is kept.
+  - Where the pod can't be deleted within O(timeout), because the cluster can't be reached, the job is
+    canceled all the same. The message says why, and the deletion is tried again.
+  - A pod that is kept, by C(keep_pod=always) of the job, is not waited for.
 extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.store
@@ -34,7 +37,7 @@ options:
     type: bool
     default: false
   timeout:
-    description: Seconds to wait for the job's end. The request stays when they are over.
+    description: Seconds to wait for the job's end and the pod's. The request stays when they are over.
     type: int
     default: 60
 seealso:

@@ -52,7 +52,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 jobs:
-  description: The jobs, each as RV(jobpods.controller.container_group_job#module:job).
+  description:
+    - The jobs, each as RV(jobpods.controller.container_group_job#module:job). Of one that runs, C(status) and
+      C(status_since), C(event_count) and C(pod_name) are what it is doing now.
+    - With O(job_id), the one job has C(current_task), too, the name of the task that runs; empty where none
+      does.
   returned: success
   type: list
   elements: dict

@@ -43,7 +43,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.stor
     storable_text,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import events, jobs
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, shortened
 from sqlalchemy import (
     JSON,
     Column,
@@ -52,6 +52,7 @@ from sqlalchemy import (
     Row,
     Select,
     String,
+    case,
     delete,
     func,
     insert,
@@ -61,6 +62,10 @@ from sqlalchemy import (
 
 __all__ = ["FINAL", "EventBatch", "JobRecord", "JobStore", "LeaseLost", "NewJob"]
 
+BETWEEN_TASKS = ("playbook_on_start", "playbook_on_play_start", "playbook_on_stats")
+"""Events after which no task runs."""
+MAX_TASK = 512
+"""Characters of a task's name that are told."""
 COMPRESSION = 1
 """Of zlib: events shrink to an eighth already with the quickest."""
 
@@ -142,7 +147,8 @@ class JobStore:
         }
 
         def work(connection: Connection) -> int:
-            values = {**_storable(row), "created": clock(connection)}
+            now = clock(connection)
+            values = {**_storable(row), "created": now, "status_since": now}
             (job_id,) = connection.execute(insert(jobs).values(values)).inserted_primary_key or (0,)
             return int(job_id)
 
@@ -231,10 +237,19 @@ class JobStore:
 
         return self._database.write(work)
 
-    def finish(self, job_id: int, lease: int, *, status: str, **columns: Any) -> None:
+    def finish(
+        self, job_id: int, lease: int, *, status: str, keep_pod_for: float | None = None, **columns: Any
+    ) -> None:
         """Gives a job its final status and forgets its secrets.
 
         The connection is kept as long as the pod has still to be deleted by it.
+
+        Args:
+            job_id: the job.
+            lease: the fencing number of its owner.
+            status: the final one.
+            keep_pod_for: seconds for which the pod is not to be deleted.
+            columns: others to set.
 
         Raises:
             LeaseLost: the lease is another one's, or the job has ended.
@@ -243,8 +258,11 @@ class JobStore:
             raise ValueError(f"{status} is no final status")
 
         def work(connection: Connection) -> None:
-            values = {**columns, "status": status, "finished": clock(connection)}
+            now = clock(connection)
+            values = {**columns, "status": status, "finished": now}
             values.update(sealed_launch=None, sealed_caller=None)
+            if keep_pod_for is not None:
+                values["keep_pod_until"] = now + keep_pod_for
             _update(connection, job_id, lease, values)
             _forget_connection(connection, job_id)
 
@@ -368,6 +386,21 @@ class JobStore:
                 return b"".join(reversed(pieces))[size - limit :].decode("utf-8", "ignore"), True
         return b"".join(reversed(pieces)).decode("utf-8"), False
 
+    def current_task(self, job_id: int) -> str:
+        """Name of the task of the last stored event; empty where a play has none yet, or no more."""
+        before: int | None = None
+        while batch := self._database.read(partial(_batch_before, job_id=job_id, before=before)):
+            before = batch.first_counter
+            for line in reversed(_lines(batch)):
+                event = json.loads(line)
+                facts = event.get("event_data")
+                task = facts.get("task") if isinstance(facts, dict) else None
+                if isinstance(task, str) and task:
+                    return shortened(task, MAX_TASK)
+                if event.get("event") in BETWEEN_TASKS:
+                    return ""
+        return ""
+
     def failed_hosts(self, job_id: int) -> list[str] | None:
         """The hosts that the playbook's recap counts as failed or unreachable; None where there is none."""
         before: int | None = None
@@ -471,22 +504,19 @@ class JobStore:
         Args:
             older_than: seconds since they ended, or since somebody has last tried to delete the pod.
         """
-        # Only who has ended has `finished`; to ask for the status would have all that ended looked at.
-        statement = select(*_COLUMNS).where(jobs.c.pod_deleted.is_(False), jobs.c.finished.is_not(None))
-        tried = func.coalesce(jobs.c.heartbeat, jobs.c.finished)
-        return self._records(statement.order_by(jobs.c.id), older=tried, seconds=older_than)
+
+        def work(connection: Connection) -> Sequence[Row[Any]]:
+            left = _pod_is_left(clock(connection), older_than)
+            return connection.execute(select(*_COLUMNS).where(*left).order_by(jobs.c.id)).all()
+
+        return [_record(row) for row in self._database.read(work)]
 
     def claim_pod(self, job_id: int, owner: str, seconds: float) -> bool:
         """Takes the deletion of an ended job's pod upon oneself, unless somebody did within these seconds."""
 
         def work(connection: Connection) -> bool:
             now = clock(connection)
-            statement = update(jobs).where(
-                jobs.c.id == job_id,
-                jobs.c.pod_deleted.is_(False),
-                jobs.c.finished.is_not(None),
-                func.coalesce(jobs.c.heartbeat, jobs.c.finished) <= now - seconds,
-            )
+            statement = update(jobs).where(jobs.c.id == job_id, *_pod_is_left(now, seconds))
             values = {**_storable({"owner": owner}), "heartbeat": now}
             return connection.execute(statement.values(values)).rowcount == 1
 
@@ -518,8 +548,23 @@ class JobStore:
 def _update(connection: Connection, job_id: int, lease: int, columns: dict[str, Any]) -> None:
     """Writes about a job under its lease: this keeps two owners apart, and final statuses final."""
     statement = update(jobs).where(jobs.c.id == job_id, jobs.c.lease == lease, jobs.c.status.in_(ACTIVE))
-    if connection.execute(statement.values(_storable(columns))).rowcount != 1:
+    values = _storable(columns)
+    if "status" in columns:
+        same = jobs.c.status == columns["status"]
+        values["status_since"] = case((same, jobs.c.status_since), else_=clock(connection))
+    if connection.execute(statement.values(values)).rowcount != 1:
         raise LeaseLost(f"job {job_id} has ended, or another controller owns it")
+
+
+def _pod_is_left(now: float, seconds: float) -> tuple[ColumnElement[bool], ...]:
+    """Conditions of a job whose pod is neither deleted nor kept, and that nobody has seen to for so long."""
+    # Only who has ended has `finished`; to ask for the status would have all that ended looked at.
+    return (
+        jobs.c.pod_deleted.is_(False),
+        jobs.c.finished.is_not(None),
+        func.coalesce(jobs.c.heartbeat, jobs.c.finished) <= now - seconds,
+        func.coalesce(jobs.c.keep_pod_until, 0.0) <= now,
+    )
 
 
 def _forget_connection(connection: Connection, job_id: int) -> None:
@@ -572,7 +617,7 @@ def _record(row: Row[Any]) -> JobRecord:
     values = dict(row._mapping)
     start, end = values["started"] or values["created"], values["finished"]
     elapsed = round((end or time.time()) - start, 3) if values["started"] or end else 0.0
-    for name in ("created", "started", "finished", "heartbeat"):
+    for name in ("created", "started", "finished", "heartbeat", "status_since", "keep_pod_until"):
         if values[name] is not None:
             values[name] = datetime.fromtimestamp(values[name], timezone.utc)
     return JobRecord(**values, elapsed=elapsed)

@@ -101,6 +101,7 @@ def try_place(connection: Connection, job_id: int, lease: int, fresh: float) -> 
         mine = (jobs.c.id == job_id, jobs.c.lease == lease, jobs.c.status == "pending")
         values: dict[str, Any] = {
             "status": "waiting",
+            "status_since": clock(connection),
             "job_explanation": "",
             "container_group_id": found.group_id,
             "container_group": found.container_group,

@@ -61,6 +61,7 @@ class JobRecord:
     type: str
     name: str
     status: str
+    status_since: datetime
     wait: bool
     failure: dict[str, Any] | None
     job_explanation: str
@@ -70,6 +71,7 @@ class JobRecord:
     pod_name: str
     pod_uid: str
     pod_deleted: bool
+    keep_pod_until: datetime | None
     execution_node: str
     controller_node: str
     created: datetime

@@ -16,6 +16,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Summary
+from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import KeptPod
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import OwnedRun, Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
@@ -93,6 +94,10 @@ class Attempts:
     async def bye(self) -> None:
         """Tells that everything is stored: the supervisor ends."""
         await self._run.bye()
+
+    async def keep(self, outcome: Outcome) -> KeptPod | None:
+        """Has the last pod stay for people to look into it, where that is wanted and possible."""
+        return await self._run.keep(outcome)
 
     def removal(self, outcome: Outcome) -> Coroutine[Any, Any, bool] | None:
         """Deletes the last pod, and says whether it is gone; None where there is none."""

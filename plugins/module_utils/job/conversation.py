@@ -19,6 +19,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
     NotAttachable,
     Unreachable,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import REFUSAL_GRACE
 from ansible_collections.jobpods.controller.plugins.module_utils.job.parties import (
@@ -38,6 +39,8 @@ BEAT_INTERVAL = 5.0
 ACK_EVERY = 64 << 10
 UNSTORED_LIMIT = 8 << 20
 """Bytes of whole events that may wait for the store; beyond it the supervisor is not asked for more."""
+KEEP_LIMIT = 15.0
+"""Seconds for which the supervisor is asked to stay after the run's end, whatever breaks meanwhile."""
 BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
 """Seconds between attaches after a connection broke; the last repeats."""
 
@@ -137,6 +140,36 @@ class Conversation:
         if self._stream is not None:
             with suppress(Unreachable):
                 await self._stream.write(wire.bye(self._session))
+
+    async def keep(self, seconds: float) -> bool:
+        """Has the supervisor stay after the run's end, in the place of `bye`; returns whether it will."""
+        deadline = time.monotonic() + KEEP_LIMIT
+        tries = 0
+        while True:
+            try:
+                if self._stream is None:
+                    await self._open()
+                if self._stream is not None:
+                    await self._stream.write(wire.keep(self._session, seconds))
+                    await within(HELLO_LIMIT, self._await_kept())
+                    return True
+            except Failure:
+                return False
+            except (NotAttachable, Unreachable, asyncio.TimeoutError):
+                await self.close()
+            pause = BACKOFF[min(tries, len(BACKOFF) - 1)]
+            tries += 1
+            if time.monotonic() + pause >= deadline:
+                return False
+            await asyncio.sleep(pause)
+
+    async def _await_kept(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        while True:
+            for record in waiting:
+                if record.session == self._session and isinstance(wire.message(record), wire.Kept):
+                    return
+            waiting = await self._next_records(BEAT_INTERVAL)
 
     async def close(self) -> None:
         """Leaves; the run goes on."""

@@ -25,6 +25,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials
     read_registry,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import NAME_LIMIT, one_line
+from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import DEFAULT_TTL, NEVER
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import (
     DEFAULT_OUTPUT,
     LIMITS,
@@ -55,6 +56,8 @@ DEFAULTS: dict[str, Any] = {
     "forks": 0,
     "job_slice_count": 1,
     "job_type": "run",
+    "keep_pod": NEVER,
+    "keep_pod_ttl": DEFAULT_TTL,
     "limit": "",
     **asdict(DEFAULT_OUTPUT),
     "retry_on_node_loss": False,
@@ -136,6 +139,8 @@ class Launch:
     cancel_grace: int
     controller_lost_timeout: int
     output_limits: OutputLimits
+    keep_pod: str
+    keep_pod_ttl: int
     retry_on_node_loss: bool = False
     module_name: str = ""
     module_args: str = field(default="", repr=False)
@@ -226,6 +231,8 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
             **{name: _number(name, params[name], 1, most) for name, most in MOST_OUTPUT.items()}
         ),
         retry_on_node_loss=bool(params["retry_on_node_loss"]),
+        keep_pod=params["keep_pod"],
+        keep_pod_ttl=_number("keep_pod_ttl", params["keep_pod_ttl"], 1, MAX_SECONDS),
         module_name=module,
         module_args=params.get("module_args") or "",
     )

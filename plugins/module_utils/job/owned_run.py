@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Summary
+from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import KeptPod
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import Outcome
@@ -44,8 +45,14 @@ class OwnedRun(Protocol):
     async def bye(self) -> None:
         """Tells that everything is stored."""
 
+    async def keep(self, outcome: Outcome) -> KeptPod | None:
+        """Has its pod stay, where that is wanted and nothing of the run goes on in it; else None."""
+
     def removal(self, outcome: Outcome) -> Coroutine[Any, Any, bool] | None:
-        """Deletes its pod, and says whether it is gone; None where there is none."""
+        """Deletes its pod, and says whether it is gone; None where there is none.
+
+        Of a pod that is kept, only its image pull secret is deleted.
+        """
 
     async def close(self) -> None:
         """Leaves it, in whatever state it is."""
@@ -79,6 +86,10 @@ class PodlessRun:
 
     async def bye(self) -> None:
         """Nobody waits for that."""
+
+    async def keep(self, outcome: Outcome) -> KeptPod | None:
+        """There is no pod."""
+        return None
 
     def removal(self, outcome: Outcome) -> Coroutine[Any, Any, bool] | None:
         """There is no pod."""

@@ -17,6 +17,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import LeaseLost
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch, Summary
+from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import KeptPod
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import OwnedRun, Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import Recorder, StoreCalls
@@ -42,12 +43,14 @@ class Removal:
 
     Attributes:
         pod_name: whose.
-        task: which deletes it.
+        task: which deletes it, or of a pod that is kept only its secret.
+        kept: the pod stays.
         failed: the deletion was refused, which was told.
     """
 
     pod_name: str
     task: asyncio.Task[bool]
+    kept: bool = False
     failed: bool = False
 
 
@@ -216,30 +219,49 @@ class JobOwner:
             The pod's deletion, where that is not done yet.
         """
         removal: Removal | None = None
-        if outcome.ended is None:  # the run may go on in there; else the pod keeps what is not stored yet
-            removing = run.removal(outcome)
-            if removing is not None:
-                removal = Removal(run.pod_name, asyncio.create_task(removing))
-        await self._store_rest(outcome)
-        removing = run.removal(outcome) if removal is None else None
-        await self._finish(outcome, run.pod_name if removal or removing else "")
+        early = outcome.ended is None  # the run may go on in there; else the pod keeps what is not stored yet
+        kept = await self._keep(run, outcome) if early else None
+        removing = run.removal(outcome) if early else None
         if removing is not None:
+            removal = Removal(run.pod_name, asyncio.create_task(removing), kept is not None)
+        await self._store_rest(outcome)
+        if not early:
+            kept = await self._keep(run, outcome)
+            removing = run.removal(outcome)
+        await self._finish(outcome, run.pod_name if removing or kept else "", kept)
+        if removing is not None and removal is None:
             if self._leaving.done():
                 removing.close()
             else:
-                removal = Removal(run.pod_name, asyncio.create_task(removing))
+                removal = Removal(run.pod_name, asyncio.create_task(removing), kept is not None)
+        await self._take_leave(run, outcome, kept, removal)
+        if removal is not None and removal.task.done():
+            await self._note_removal(removal)
+            return None
+        return removal
+
+    async def _keep(self, run: OwnedRun, outcome: Outcome) -> KeptPod | None:
+        """The pod, where it stays for people to look into it."""
         try:
-            if outcome.ended is not None:
+            return await run.keep(outcome)
+        except Exception as exc:  # then it goes, as any other
+            self._progress.warning(f"the pod can't be kept: {exc!r}")
+            return None
+
+    async def _take_leave(
+        self, run: OwnedRun, outcome: Outcome, kept: KeptPod | None, removal: Removal | None
+    ) -> None:
+        """Lets the pod go, or stay."""
+        if kept is not None:
+            self._progress.step(kept.how_to_look())
+        try:
+            if outcome.ended is not None and (kept is None or not kept.runs):
                 await run.bye()
             if removal is not None and run.pod_uid is not None:
                 await asyncio.wait((removal.task,), timeout=QUICK_REMOVAL)
             await run.close()
         except Exception as exc:
             self._progress.warning(f"the pod could not be taken leave of: {exc!r}")
-        if removal is not None and removal.task.done():
-            await self._note_removal(removal)
-            return None
-        return removal
 
     async def _store_rest(self, outcome: Outcome) -> None:
         """Stores the events that wait; that this fails makes a failure of a success."""
@@ -278,18 +300,19 @@ class JobOwner:
 
     async def _note_removal(self, removal: Removal) -> None:
         """Has the row say that the pod is gone, where it is."""
-        if self._removed(removal) and self.unfinished is None:
+        if self._removed(removal) and not removal.kept and self.unfinished is None:
             try:
                 await self._insist("that the pod is gone", self._store.pod_removed, self._job_id)
             except Exception as exc:  # the status is stored: this is no news for the result
                 self._progress.warning(f"it is not stored that the pod is gone: {Failure.of(exc).message}")
 
-    async def _finish(self, outcome: Outcome, pod_name: str) -> None:
+    async def _finish(self, outcome: Outcome, pod_name: str, kept: KeptPod | None = None) -> None:
         """Gives the row its final status.
 
         Args:
             outcome: how the run ended.
             pod_name: of the pod that has still to be deleted; empty where there is none.
+            kept: the pod stays for a while.
         """
         failure, summary, ended = outcome.failure, outcome.summary, outcome.ended
         columns: dict[str, Any] = {
@@ -303,8 +326,13 @@ class JobOwner:
             "artifacts": summary.artifacts,
             "pod_deleted": not pod_name,
         }
+        facts: dict[str, Any] = {}
         if ended is not None:
-            columns["facts"] = {"memory_peak": ended.memory_peak, "cpu_seconds": ended.cpu_seconds}
+            facts = {"memory_peak": ended.memory_peak, "cpu_seconds": ended.cpu_seconds}
+        if kept is not None:
+            facts["kept"] = kept.as_fact()
+            columns["keep_pod_for"] = kept.seconds
+        columns["facts"] = facts
         if pod_name:
             columns["pod_name"] = pod_name  # new where the answer to its create never came
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import HOST_STATUSES
+from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import KeptPod
 
 if TYPE_CHECKING:  # so that a launcher, which may only have a refusal to return, needs no database
     from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import (
@@ -40,12 +41,14 @@ def job_facts(record: JobRecord, slices: Sequence[dict[str, Any]] = ()) -> dict[
         "type": record.type,
         "name": record.name,
         "status": record.status,
+        "status_since": _timestamp(record.status_since),
         "failure": record.failure,
         "job_explanation": record.job_explanation,
         "result_traceback": record.result_traceback,
         "container_group": record.container_group,
         "namespace": record.namespace or None,
         "pod_name": record.pod_name,
+        "pod_kept_until": _timestamp(None if record.pod_deleted else record.keep_pod_until),
         "execution_node": record.execution_node,
         "attempts": _attempts(record),
         "controller_node": record.controller_node,
@@ -98,12 +101,14 @@ def refusal(failure: Failure, *, name: str = "", controller_node: str = "") -> d
         "type": "job",
         "name": name,
         "status": failure.status,
+        "status_since": None,
         "failure": failure.as_result(),
         "job_explanation": failure.message,
         "result_traceback": failure.traceback,
         "container_group": None,
         "namespace": None,
         "pod_name": "",
+        "pod_kept_until": None,
         "execution_node": "",
         "attempts": [],
         "controller_node": controller_node,
@@ -139,7 +144,15 @@ def refusal(failure: Failure, *, name: str = "", controller_node: str = "") -> d
 
 
 def sentence(record: JobRecord) -> str:
-    """One sentence about a job that a person can act on."""
+    """One sentence about a job that a person can act on, and another one about a pod that is kept."""
+    kept = record.keep_pod_until
+    if kept is None or record.pod_deleted or kept <= datetime.now(timezone.utc):
+        return _sentence(record)
+    pod = KeptPod(record.namespace, record.pod_name, **record.facts["kept"])
+    return f"{_sentence(record)} {pod.how_to_look(f'until {_timestamp(kept)}')}"
+
+
+def _sentence(record: JobRecord) -> str:
     who = f"Job {record.id} ({record.name})"
     if record.failure is not None and record.status in FINAL:
         failure = record.failure

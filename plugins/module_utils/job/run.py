@@ -8,14 +8,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.own_pod import owner_reference
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation
 from ansible_collections.jobpods.controller.plugins.module_utils.job.creation import Creation
+from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import (
+    ALWAYS,
+    NEVER,
+    ON_FAILURE,
+    KeptPod,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
 from ansible_collections.jobpods.controller.plugins.module_utils.job.parties import PayloadSource
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_watch import (
@@ -71,6 +79,8 @@ class Run(SupervisedRun):
         patience = request.launch.group.pod_pending_timeout
         self._creation = Creation(client, patience, notebook, progress, self._secret, since)
         self._watch: PodWatch | None = None
+        self._worker = ""
+        self._kept: KeptPod | None = None
 
     @property
     def pod_uid(self) -> str | None:
@@ -82,16 +92,47 @@ class Run(SupervisedRun):
         """`time.monotonic()` of the first create, from which on the pod may be pending."""
         return self._creation.since
 
+    async def keep(self, outcome: Outcome) -> KeptPod | None:
+        """Has the pod stay for people to look into it, where that is wanted and the run in it is over."""
+        launch, failure, watch = self._launch, outcome.failure, self._watch
+        failed = failure is not None and failure.status != "canceled"
+        if not (launch.keep_pod == ALWAYS or (launch.keep_pod == ON_FAILURE and failed)) or watch is None:
+            return None
+        pod = KeptPod(launch.namespace, self.pod_name, self._worker, True, launch.keep_pod_ttl)
+        state, why = watch.state, ""
+        if state.deleting or (failure is not None and failure.reason == "PodDeleted"):
+            why = "somebody has deleted it"
+        elif state.disruption or state.container == "terminated":
+            self._kept = replace(pod, runs=False)
+        elif outcome.ended is None:
+            why = "the run may go on in it" if state.container == "running" else "nothing has run in it"
+        elif outcome.ended.left:
+            why = "processes of the run could not be killed in it"
+        elif self.conversation is not None and await self.conversation.keep(launch.keep_pod_ttl):
+            self._kept = pod
+        else:
+            why = "it does not answer any more"
+        if why:
+            self._progress.warning(f"the pod is not kept, since {why}")
+        return self._kept
+
     def removal(self, outcome: Outcome) -> Coroutine[Any, Any, bool] | None:
-        """Deletes the pod and its secret, and says whether they are gone; None where there is neither."""
-        if not self._creation.may_exist and not self._secret_may_exist:
+        """Deletes the pod and its secret, and says whether they are gone; None where there is neither.
+
+        A pod that is kept has its image, and needs no secret any more.
+        """
+        if not self._removes_pod and not self._secret_may_exist:
             return None
         stopped = outcome.ended is not None and not outcome.ended.left
         return self._remove(0 if stopped or not outcome.worker_started else int(self._launch.cancel_grace))
 
+    @property
+    def _removes_pod(self) -> bool:
+        return self._creation.may_exist and self._kept is None
+
     async def _remove(self, grace: int) -> bool:
         removing: list[Coroutine[Any, Any, bool]] = []
-        if self._creation.may_exist:
+        if self._removes_pod:
             removing.append(
                 remove_pod(
                     self._client,
@@ -117,8 +158,8 @@ class Run(SupervisedRun):
         return self._secret is not None and self._secret.may_exist
 
     async def _perform(self, payload: asyncio.Future[PayloadSource]) -> Outcome:
-        manifest = self._manifest()
-        worker = spec.worker_name(manifest)
+        manifest = self._manifest(await self._owner() if self._taken is None else None)
+        worker = self._worker = spec.worker_name(manifest)
         try:
             pod = await self._pod(manifest)
         except (Failure, Unreachable):
@@ -161,11 +202,26 @@ class Run(SupervisedRun):
             with suppress(asyncio.TimeoutError):
                 await within(QUICK_REMOVAL, self._secret.remove(REMOVAL_LIMIT))
 
-    def _manifest(self) -> dict[str, Any]:
+    async def _owner(self) -> dict[str, Any] | None:
+        """This controller's own pod, where the job may go with it: somebody waits for it there."""
+        if not self._launch.wait:
+            return None
+        try:
+            host_name = self._request.identity.controller
+            return await owner_reference(self._client, self._launch.namespace, host_name)
+        except (Failure, Unreachable) as exc:
+            self._progress.step(
+                f"this controller's own pod can't be made the owner of the job's: {exc}", verbosity=1
+            )
+            return None
+
+    def _manifest(self, owner: dict[str, Any] | None) -> dict[str, Any]:
         launch = self._launch
         deadline = None
         if launch.timeout:
             deadline = launch.group.pod_pending_timeout + launch.timeout + spec.DEADLINE_MARGIN
+            if launch.keep_pod != NEVER:
+                deadline += launch.keep_pod_ttl
         return spec.pod_manifest(
             self._request.identity,
             namespace=launch.namespace,
@@ -173,6 +229,7 @@ class Run(SupervisedRun):
             execution_environment=launch.group.execution_environment,
             supervisor_config={"controller_lost_timeout": launch.controller_lost_timeout},
             active_deadline=deadline,
+            owner=owner,
         )
 
     def _new_watch(self, pod: dict[str, Any], worker: str) -> PodWatch:

@@ -18,6 +18,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation, Terms
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import RunnerStream, Summary
+from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import KeptPod
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import Launch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
 from ansible_collections.jobpods.controller.plugins.module_utils.job.parties import PayloadSource
@@ -155,6 +156,10 @@ class SupervisedRun(ABC):
         """Tells that everything is stored: the supervisor ends."""
         if self.conversation is not None:
             await self.conversation.bye()
+
+    async def keep(self, outcome: Outcome) -> KeptPod | None:
+        """Has the pod stay for people to look into it; None where there is none, or it is not wanted."""
+        return None
 
     def removal(self, outcome: Outcome) -> Coroutine[Any, Any, bool] | None:
         """Deletes the pod, and says whether it is gone; None where there is none."""

@@ -266,6 +266,7 @@ def pod_manifest(
     execution_environment: ExecutionEnvironment | None,
     supervisor_config: Mapping[str, Any],
     active_deadline: int | None,
+    owner: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The manifest that is sent to the API server.
 
@@ -276,6 +277,7 @@ def pod_manifest(
         execution_environment: wins over the override's image where given.
         supervisor_config: what the supervisor reads at its start; nothing secret.
         active_deadline: seconds for `activeDeadlineSeconds`; None sets none.
+        owner: entry of `ownerReferences`: the pod goes when this one goes.
 
     Returns:
         A complete Pod manifest.
@@ -292,6 +294,8 @@ def pod_manifest(
         "karpenter.sh/do-not-disrupt": "true",
         **(metadata.get("annotations") or {}),
     }
+    if owner is not None:
+        metadata["ownerReferences"] = [*(metadata.get("ownerReferences") or ()), dict(owner)]
     spec = manifest["spec"]
     if execution_environment is not None and execution_environment.registry is not None:
         # AWX has only its own there; but an override's may be for the images of other containers.

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 PROTOCOL = 1
 
 EXIT_DONE = 0
-"""The controller said `bye` after the run's end."""
+"""The controller said `bye` after the run's end, or `keep`, and the time of that is over."""
 EXIT_USAGE = 64
 """CONFIG is missing or wrong."""
 EXIT_CONTROLLER_LOST = 75
@@ -81,6 +81,8 @@ _ESCAPE = b"\x1d"
 _ESCAPED_ESCAPE = b"\x1d\x01"
 _ESCAPED_MARK = b"\x1d\x02"
 _HEADER = re.compile(rb"\x1eJP1 ([a-z]{1,16}) ([0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,20}) ([0-9a-f]{8})\n")
+_SECRETS = ("passwords", "ssh_key", "extravars")
+"""Files of ansible-runner's folder `env` that a pod which is kept does not keep."""
 _PR_SET_CHILD_SUBREAPER = 36
 _F_SETPIPE_SZ = 1031
 
@@ -348,7 +350,7 @@ class Session:
         pid: the worker's.
     """
 
-    ANSWERS = ("hello", "received", "started", "canceling", "beat")
+    ANSWERS = ("hello", "received", "started", "canceling", "kept", "beat")
 
     def __init__(self, spool: Spool, changed: threading.Condition) -> None:
         self.number = 0
@@ -499,6 +501,19 @@ def send_signal(pids: Iterable[int], number: int) -> None:
             os.kill(pid, number)
         except (ProcessLookupError, PermissionError):
             continue
+
+
+def remove_secrets(private_data_dir: str) -> None:
+    """Removes what ansible-runner has written down of the payload's secrets."""
+    paths = [os.path.join(private_data_dir, "env", name) for name in _SECRETS]
+    artifacts = os.path.join(private_data_dir, "artifacts")
+    if os.path.isdir(artifacts):
+        paths += [os.path.join(artifacts, run, "ssh_key_data") for run in os.listdir(artifacts)]
+    for path in paths:
+        try:
+            os.unlink(path)
+        except OSError:
+            continue  # it was never there
 
 
 def adopt_orphans() -> None:
@@ -718,6 +733,7 @@ class Supervisor:
         self._give_up_at: float | None = None  # when waiting for killed processes ends
         self._exit_after_end: int | None = None
         self._exit_by = 0.0
+        self._kept_until: float | None = None  # after the run's end
         self._next_beat = time.monotonic() + self.beat_interval
         self._terminated = False
         self._wake_read, self._wake_write = os.pipe()
@@ -794,6 +810,8 @@ class Supervisor:
             elif record.kind == "cancel":
                 session.answer("canceling")
                 self._stop("cancel", float(record.mapping().get("grace", self._grace)))
+            elif record.kind == "keep" and session.state == "ended" and self._exit_after_end is None:
+                self._keep(float(record.mapping()["seconds"]))
             elif record.kind == "bye" and session.state == "ended":
                 self.exit_code = EXIT_DONE
         except (ValueError, TypeError, OverflowError):
@@ -880,7 +898,7 @@ class Supervisor:
             return
         folder = self.private_data_dir
         if not writable_folder(folder):
-            folder = os.path.join(self.run_folder, "private")
+            folder = self.private_data_dir = os.path.join(self.run_folder, "private")
             os.makedirs(folder, 0o700, exist_ok=True)
         adopt_orphans()
         try:
@@ -982,6 +1000,14 @@ class Supervisor:
             os.close(self._payload)
             self._payload = None
 
+    def _keep(self, seconds: float) -> None:
+        """Stays for somebody who wants to look into the container, and then ends."""
+        if self._kept_until is None:
+            remove_secrets(self.private_data_dir)
+        self._kept_until = time.monotonic() + max(0.0, seconds)
+        self.lost_timeout = None
+        self.session.answer("kept")
+
     # -- limits --
 
     def _pause(self) -> float:
@@ -996,6 +1022,8 @@ class Supervisor:
             limits.append(self.session.heard + self.lost_timeout)
         if self._run_deadline is not None:
             limits.append(self._run_deadline)
+        if self._kept_until is not None:
+            limits.append(self._kept_until)
         if self._exit_after_end is not None:
             limits.append(now + STOP_INTERVAL)
         return max(0.0, min(limits) - now) + 0.001
@@ -1017,7 +1045,16 @@ class Supervisor:
         self._drop_payload()
         if session.state == "running" and self.worker is not None:
             self._advance_run(self.worker, now)
-        if self._exit_after_end is not None and session.state == "ended" and self.exit_code is None:
+        if session.state == "ended" and self.exit_code is None:
+            self._advance_exit(now)
+
+    def _advance_exit(self, now: float) -> None:
+        """Ends this program after the run, where its time has come."""
+        session = self.session
+        if self._kept_until is not None:
+            if self._terminated or now >= self._kept_until:
+                self.exit_code = EXIT_DONE
+        elif self._exit_after_end is not None:
             self._exit_by = self._exit_by or now + LINGER
             heard = session.number and now - session.heard < SESSION_ALIVE
             if self._exit_after_end == EXIT_CONTROLLER_LOST or not heard or now >= self._exit_by:

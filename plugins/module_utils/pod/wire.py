@@ -34,6 +34,7 @@ __all__ = [
     "Decoder",
     "Ended",
     "Hello",
+    "Kept",
     "Output",
     "Received",
     "Record",
@@ -43,6 +44,7 @@ __all__ = [
     "bye",
     "cancel",
     "encode",
+    "keep",
     "message",
     "payload",
     "payload_records",
@@ -115,6 +117,14 @@ def beat(session: int) -> bytes:
 def bye(session: int) -> bytes:
     """Everything is stored, the supervisor may end; repeat it until the stream ends."""
     return encode("bye", session)
+
+
+def keep(session: int, seconds: float) -> bytes:
+    """In the place of `bye`: the supervisor stays for so long, for people to look into its container.
+
+    Repeat it until `kept` comes.
+    """
+    return _encode_json("keep", session, {"seconds": seconds})
 
 
 @dataclass(frozen=True)
@@ -192,6 +202,11 @@ class Canceling:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """The supervisor stays, as it was told by `keep`; it has removed the secrets that it could."""
+
+
+@dataclass(frozen=True)
 class Ended:
     """The run is over, and all its output was sent.
 
@@ -220,7 +235,7 @@ class Ended:
     left: int
 
 
-Message: TypeAlias = "Hello | Received | Started | Output | Beat | Canceling | Ended"
+Message: TypeAlias = "Hello | Received | Started | Output | Beat | Canceling | Kept | Ended"
 
 
 def message(record: Record) -> Message | None:
@@ -251,6 +266,8 @@ def message(record: Record) -> Message | None:
         return Started(fields.count("pid"))
     if record.kind == "canceling":
         return Canceling()
+    if record.kind == "kept":
+        return Kept()
     if record.kind == "ended":
         return Ended(
             record.position,
@@ -277,7 +294,7 @@ class _Fields:
         self._fields: dict[str, Any] = {}
         if record.position >= self._LIMIT:
             raise self._violation("position")
-        if record.kind not in ("output", "canceling"):
+        if record.kind not in ("output", "canceling", "kept"):
             try:
                 self._fields = record.mapping()
             except ValueError as exc:

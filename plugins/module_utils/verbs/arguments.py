@@ -10,6 +10,11 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import (
+    DEFAULT_TTL,
+    KEEP_POD,
+    NEVER,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import LIMITS, MOST_OUTPUT
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.cluster_arguments import (
     CLUSTER_ARGUMENTS,
@@ -83,6 +88,8 @@ CONTAINER_GROUP_JOB: Spec = {
     "max_event_size": {"type": "bytes"},
     "max_output_size": {"type": "bytes"},
     "retry_on_node_loss": {"type": "bool", "default": False},
+    "keep_pod": {"type": "str", "default": NEVER, "choices": list(KEEP_POD)},
+    "keep_pod_ttl": {"type": "int", "default": DEFAULT_TTL},
     **{name: {"type": "int"} for name in LIMITS},
     **STORE,
 }
@@ -113,6 +120,8 @@ AD_HOC_COMMAND: Spec = {
             "controller_lost_timeout",
             *MOST_OUTPUT,
             "retry_on_node_loss",
+            "keep_pod",
+            "keep_pod_ttl",
             *LIMITS,
         )
     },

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import (
     FINAL,
     job_facts,
     job_result,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import OpenStore, open_store
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.orphans import OWNER_SILENCE
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import Result, Verb
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
@@ -101,18 +103,24 @@ async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -
         await opened.calls(opened.store.request_cancel, job_id)
         told.step("cancel requested")
         orphans_at = time.monotonic() + ORPHANS_INTERVAL
-        while record.status not in FINAL and not patience.over:
+        while True:
+            over = patience.over
+            record = await opened.calls(opened.store.get, job_id)
+            left = await _pods_left(opened, record) if record.status == "canceled" else []
+            if over or (record.status in FINAL and not left):
+                break
             if time.monotonic() >= orphans_at:
                 orphans_at = time.monotonic() + ORPHANS_INTERVAL
                 await opened.see_to_orphans(request)
             await asyncio.sleep(LOOK_INTERVAL / 2)
-            record = await opened.calls(opened.store.get, job_id)
         result = await opened.calls(job_result, opened.store, job_id)
         if record.status in FINAL and record.status != "canceled":
             result.update(changed=False, failed=bool(request.params["fail_if_not_running"]))
             result["msg"] = f"Job {job_id} was over before the cancel reached it. {result['msg']}"
             return result
         result.update(changed=True, failed=record.status not in FINAL)
+        if left:
+            result["msg"] += f" {plain_text(await _why_left(request, opened, left))}"
         if result["failed"]:
             how = f"Its job process on {record.controller_node} cancels it as soon as it can."
             result["msg"] = (
@@ -120,6 +128,34 @@ async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -
                 f" {_owner_silent(record) or how} {result['msg']}"
             )
         return result
+
+
+async def _pods_left(opened: OpenStore, record: JobRecord) -> list[JobRecord]:
+    """Of a job that has ended, and those that belong to it, the ones whose pods are neither gone nor kept."""
+    found: list[JobRecord] = []
+    todo = [record]
+    while todo:
+        each = todo.pop()
+        if not each.pod_deleted and each.keep_pod_until is None:
+            found.append(each)
+        if each.type == "workflow_job":
+            todo += await opened.calls(opened.store.children, each.id)
+    return found
+
+
+async def _why_left(request: Request, opened: OpenStore, left: Sequence[JobRecord]) -> str:
+    """What to say of pods that are still there."""
+    # Here, since no other verb of this file needs what reaches a cluster.
+    from ansible_collections.jobpods.controller.plugins.module_utils.verbs.left_pods import why_there
+
+    first = left[0]
+    why = await why_there(opened, request.environ, first)
+    others = f", and {len(left) - 1} others," if len(left) > 1 else ""
+    return (
+        f"The pod {first.pod_name} in namespace {first.namespace}{others} could not be deleted yet. {why} The"
+        f" deletion is tried again: by the job process on {first.controller_node}, and where that is gone, by"
+        " later calls of this collection."
+    )
 
 
 class Patience:
@@ -167,11 +203,15 @@ async def job_info(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
     params = request.params
     async with open_store(request, feed) as opened:
         if params["job_id"] is not None:
-            result = await opened.calls(job_result, opened.store, int(params["job_id"]))
+            job_id = int(params["job_id"])
+            result = await opened.calls(job_result, opened.store, job_id)
+            task = ""
+            if result["job"]["status"] == "running":
+                task = plain_text(await opened.calls(opened.store.current_task, job_id))
             return {
                 "changed": False,
                 "failed": False,
-                "jobs": [result["job"]],
+                "jobs": [{**result["job"], "current_task": task}],
                 "stdout": result["stdout"],
                 "stdout_truncated": result["stdout_truncated"],
             }

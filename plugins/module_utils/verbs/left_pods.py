@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deletes the pods of ended jobs that could not be deleted at the time."""
+"""Pods of ended jobs that could not be deleted at the time: deletes them, and says why they are there."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import this_process
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
@@ -20,6 +21,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import OpenStore
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.orphans import POD_SILENCE
 
+ANSWER_LIMIT = 10.0
+"""Seconds that the cluster may take to say whether a pod is there."""
 REMOVAL_LIMIT = 300.0
 """Seconds for which the deletion of a pod is tried; the next verb that finds it tries again."""
 GRACE = 5
@@ -75,6 +78,27 @@ async def _remove_secret(client: ClusterClient, record: JobRecord) -> None:
         await remove_secret(
             client, record.namespace, name, str(metadata["uid"]), limit=REMOVAL_LIMIT, trouble=_ignore
         )
+
+
+async def why_there(opened: OpenStore, environ: Mapping[str, str], record: JobRecord) -> str:
+    """What the cluster says of a job's pod now, as a sentence.
+
+    Args:
+        opened: the store, which has the connection.
+        environ: for the connection's proxies and credential plugins.
+        record: the job.
+    """
+    try:
+        connection = Connection.from_stored(await opened.calls(opened.store.connection, record.id))
+        async with ClusterClient(connection, environ=environ) as client:
+            pod = await within(ANSWER_LIMIT, client.get_pod(record.namespace, record.pod_name))
+    except Unreachable as exc:
+        return f"The cluster could not be reached: {exc}"
+    except asyncio.TimeoutError:
+        return f"The cluster could not be reached: it gave no answer within {ANSWER_LIMIT:.0f} s."
+    except Failure as failure:
+        return failure.message
+    return "The cluster still has it." if pod is not None else "It is gone now, which nobody has noted yet."
 
 
 def _ignore(_trouble: str) -> None:

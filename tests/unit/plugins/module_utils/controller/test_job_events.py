@@ -199,3 +199,39 @@ def test_next_attempt_of_a_job_of_somebody_else(job: StoredJob) -> None:
     with pytest.raises(LeaseLost):
         job.store.next_attempt(job.id, job.lease, {"attempt": 1, "message": ""}, started=True)
     assert (job.counters(), job.store.get(job.id).attempts) == ([1, 2, 3], [])
+
+
+# -- what runs now --
+
+START = {"event": "playbook_on_start", "event_data": {}}
+PLAY = {"event": "playbook_on_play_start", "event_data": {"play": "all"}}
+FIRST = {"event": "playbook_on_task_start", "event_data": {"play": "all", "task": "First"}}
+OK = {"event": "runner_on_ok", "event_data": {"play": "all", "task": "First", "host": "a"}}
+SECOND = {"event": "playbook_on_handler_task_start", "event_data": {"play": "all", "task": "Second"}}
+NOISE = {"event": "verbose", "event_data": {}}
+STATS = {"event": "playbook_on_stats", "event_data": {"ok": {"a": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("told", "task"),
+    [
+        pytest.param([], "", id="nothing"),
+        pytest.param([START, PLAY], "", id="play"),
+        pytest.param([START, PLAY, FIRST], "First", id="task"),
+        pytest.param([START, PLAY, FIRST, OK, NOISE, NOISE], "First", id="noise-after-it"),
+        pytest.param([START, PLAY, FIRST, OK, SECOND], "Second", id="handler"),
+        pytest.param([START, PLAY, FIRST, OK, PLAY, NOISE], "", id="next-play"),
+        pytest.param([START, PLAY, FIRST, OK, STATS], "", id="recap"),
+        pytest.param([START, {"event": "x", "event_data": "no mapping"}], "", id="odd-data"),
+        pytest.param([FIRST, {"event": "x", "event_data": {"task": ["no text"]}}], "First", id="odd-task"),
+        pytest.param([{"event": "x", "event_data": {"task": "x" * 600}}], "x" * 511 + "…", id="long"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 10], ids=["many-batches", "one-batch"])
+def test_current_task(job: StoredJob, told: list[dict[str, object]], task: str, size: int) -> None:
+    lines = [json.dumps({"counter": number, **each}).encode() for number, each in enumerate(told, 1)]
+    for first in range(0, len(lines), size):
+        some = lines[first : first + size]
+        batch = EventBatch(first + 1, first + len(some), b"".join(line + b"\n" for line in some), first + 1)
+        job.store.add_events(job.id, job.lease, batch)
+    assert job.store.current_task(job.id) == task

@@ -81,6 +81,23 @@ def test_new_job(store: JobStore) -> None:
     assert job.pod_deleted, "there is none yet"
 
 
+def test_since_when_a_job_has_its_status(store: JobStore, options: StoreOptions) -> None:
+    job_id = store.create(new_job())
+    lease = store.claim(job_id, "me")
+    assert store.get(job_id).status_since == store.get(job_id).created
+    long_ago = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    set_columns(options, job_id, status_since=long_ago.timestamp())
+    store.update(job_id, lease, status="pending", job_explanation="waits")
+    store.update(job_id, lease, pod_name="pod-1")
+    assert store.get(job_id).status_since == long_ago, "it is the same status"
+    store.update(job_id, lease, status="running")
+    job = store.get(job_id)
+    assert job.started is not None and job.status_since >= job.started > long_ago
+    store.finish(job_id, lease, status="failed")
+    job = store.get(job_id)
+    assert job.finished is not None and job.status_since >= job.finished
+
+
 def test_whole_life_of_a_job(store: JobStore, options: StoreOptions) -> None:
     job_id = store.create(new_job())
     lease = store.claim(job_id, "controller.test")
@@ -319,6 +336,19 @@ def test_connection_stays_until_the_pod_is_gone(store: JobStore, options: StoreO
     for read in (store.launch, store.connection):
         with pytest.raises(Failure, match="any more"):
             read(job_id)
+
+
+def test_pod_that_is_kept_is_not_left_over_before_its_time(store: JobStore, options: StoreOptions) -> None:
+    job_id = store.create(new_job())
+    store.finish(job_id, store.claim(job_id, "me"), status="failed", pod_deleted=False, keep_pod_for=600)
+    job = store.get(job_id)
+    assert job.finished is not None and job.keep_pod_until is not None
+    assert (job.keep_pod_until - job.finished).total_seconds() == 600
+    assert store.undeleted_pods(0) == []
+    assert sealed(options, job_id) == (False, True)
+    set_columns(options, job_id, keep_pod_until=job.finished.timestamp())
+    assert [job.id for job in store.undeleted_pods(0)] == [job_id]
+    assert store.undeleted_pods(3600) == []
 
 
 def test_running_job_has_no_pod_left_over(store: JobStore) -> None:

@@ -77,6 +77,7 @@ def test_defaults_are_the_documented_ones(folder: Path) -> None:
     assert launch.credentials.machine == MachineCredential()
     assert launch.controller_lost_timeout == 600
     assert launch.output_limits == OutputLimits(10_000_000, 32 << 20, 16 << 30)
+    assert (launch.keep_pod, launch.keep_pod_ttl) == ("never", 3600)
     assert (group.pod_pending_timeout, group.image_pull_timeout, group.cluster_outage_timeout) == (
         7200,
         120,
@@ -286,6 +287,7 @@ MONTH = 30 * 24 * 3600
             f"max_event_size is {1 << 30}; it must be from 1 to {256 << 20}.",
             id="event-size",
         ),
+        pytest.param({"keep_pod_ttl": 0}, f"keep_pod_ttl is 0; it must be from 1 to {MONTH}.", id="ttl"),
         pytest.param(
             {"controller_lost_timeout": MONTH + 1},
             f"controller_lost_timeout is {MONTH + 1}; it must be from 1 to {MONTH}.",

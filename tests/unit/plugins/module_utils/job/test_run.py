@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job import (
     conversation,
     pod_watch,
@@ -442,6 +444,43 @@ async def test_secret_that_may_not_be_deleted_does_not_keep_the_pod(
         record = await scene.own(at.connection)
         assert (record.status, record.pod_deleted, at.exists) == ("successful", True, False)
         assert scene.told.warnings[-1].startswith(f"secret {name} could not be deleted, remove it by hand: ")
+
+
+# --- whose pod it is -----
+
+
+@pytest.mark.parametrize("wait", [True, False], ids=["attached", "detached"])
+async def test_pod_of_a_controller_in_a_pod_goes_with_it_where_somebody_waits(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch, wait: bool
+) -> None:
+    reference = {"apiVersion": "v1", "kind": "Pod", "name": "controller-0", "uid": "u7"}
+
+    async def found(client: ClusterClient, namespace: str, host_name: str) -> dict[str, Any]:
+        assert (namespace, host_name) == ("jobs", "here")
+        return reference
+
+    monkeypatch.setattr(run, "owner_reference", found)
+    launch = dataclasses.replace(scene.request.launch, wait=wait)
+    scene.request = dataclasses.replace(scene.request, launch=launch)
+    async with cluster(scene, authority, GOOD) as at:
+        await scene.own(at.connection)
+        assert at.manifest is not None
+        assert at.manifest["metadata"].get("ownerReferences") == ([reference] if wait else None)
+
+
+async def test_own_pod_that_can_t_be_read_is_told(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(client: ClusterClient, namespace: str, host_name: str) -> None:
+        raise Failure("Forbidden", "You may not get pods.")
+
+    monkeypatch.setattr(run, "owner_reference", refused)
+    async with cluster(scene, authority, GOOD) as at:
+        record = await scene.own(at.connection)
+        assert record.status == "successful"
+        assert at.manifest is not None and "ownerReferences" not in at.manifest["metadata"]
+        words = "this controller's own pod can't be made the owner of the job's: You may not get pods."
+        assert words in scene.told.steps
 
 
 async def test_job_that_is_left_keeps_its_secret(scene: Scene, authority: Authority) -> None:

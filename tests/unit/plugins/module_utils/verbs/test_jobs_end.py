@@ -30,17 +30,21 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import status
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.little_cluster import (
+    PODS,
     LittleCluster,
     little_cluster,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.owning import (
+    BEGIN,
     DEADLINE,
     ENDLESS,
     GOOD,
 )
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.runner_script import event
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.supervised import (
     scripted_worker,
 )
@@ -74,9 +78,13 @@ class User:
     async def ask(self, verb: str, **given: Any) -> dict[str, Any] | None:
         """Has a verb done; its messages are kept, and its result returned where it is no message."""
         params = validated(verb, {"data_dir": str(self.folder / "store"), **given})
-        launcher = Launcher(asyncio.StreamReader(), None)
-        async with self._feed() as feed:
-            return await registry.verb(verb)(Request(verb, params, str(self.folder)), feed, launcher)
+        pipe = asyncio.StreamReader()
+        try:
+            async with self._feed() as feed:
+                request = Request(verb, params, str(self.folder))
+                return await registry.verb(verb)(request, feed, Launcher(pipe, None))
+        finally:
+            pipe.feed_eof()  # so that nobody waits for it any more
 
     @asynccontextmanager
     async def _feed(self) -> AsyncIterator[LauncherFeed]:
@@ -238,6 +246,72 @@ async def test_job_cancel_of_a_running_job(
         result = await user.ask("job_cancel", job_id=1)
         assert result is not None
         assert (result["changed"], result["failed"], result["job"]["status"]) == (True, False, "canceled")
+        assert (job.at.exists, user.record.pod_deleted) == (False, True), "it waits for the pod, too"
+        assert "could not be deleted" not in result["msg"]
+        await job.task
+
+
+AWAY = status(503, "the server is away", "ServiceUnavailable")
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["there", "away"])
+async def test_job_cancel_tells_of_a_pod_that_is_left(
+    user: User, authority: Authority, monkeypatch: pytest.MonkeyPatch, away: bool
+) -> None:
+    async with launched(user, authority, monkeypatch, ENDLESS) as job:
+        await job.runs()
+        job.at.undeletable = 1000
+        if away:
+            job.at.server.on("GET", f"{PODS}/{user.record.pod_name}", AWAY)
+        monkeypatch.setattr(jobs.Patience, "over", property(lambda _self: user.record.status == "canceled"))
+        result = await user.ask("job_cancel", job_id=1)
+        assert result is not None
+        assert (result["changed"], result["failed"], result["job"]["status"]) == (True, False, "canceled")
+        assert (job.at.exists, user.record.pod_deleted) == (True, False)
+        pod = user.record.pod_name
+        why = "The cluster could not be reached: " if away else "The cluster still has it."
+        assert f" The pod {pod} in namespace jobs could not be deleted yet. {why}" in result["msg"]
+        assert " The deletion is tried again: by the job process on " in result["msg"]
+        job.at.undeletable = 0
+        job.at.server.on("GET", f"{PODS}/{pod}", job.at._get)
+        await job.task
+
+
+async def test_job_cancel_does_not_wait_for_a_pod_that_is_kept(
+    user: User, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with launched(user, authority, monkeypatch, ENDLESS, keep_pod="always") as job:
+        await job.runs()
+        result = await user.ask("job_cancel", job_id=1, timeout=3600)
+        assert result is not None
+        assert (result["job"]["status"], job.at.exists) == ("canceled", True)
+        assert "`kubectl exec -it -n jobs " in result["msg"]
+        await job.task
+
+
+# --- job_info -----
+
+
+async def test_job_info_of_a_running_job(
+    user: User, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = event(2, "playbook_on_task_start", "TASK", task="Wait\x1b[2J")
+    async with launched(user, authority, monkeypatch, BEGIN + task + "time.sleep(600)\n") as job:
+        await job.runs()
+        while user.record.event_count < 2:
+            await asyncio.sleep(0.02)
+        result = await user.ask("job_info", job_id=1)
+        assert result is not None
+        (facts,) = result["jobs"]
+        assert (facts["status"], facts["event_count"], facts["current_task"]) == ("running", 2, "Wait")
+        assert (facts["pod_name"], facts["pod_kept_until"]) == (user.record.pod_name, None)
+        assert facts["status_since"] >= facts["started"]
+        listed = await user.ask("job_info")
+        assert listed is not None and "current_task" not in listed["jobs"][0]
+        await user.ask("job_cancel", job_id=1)
+        ended = await user.ask("job_info", job_id=1)
+        assert ended is not None and ended["jobs"][0]["current_task"] == ""
+        await job.task
 
 
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "fail-if-not-running"])

@@ -68,6 +68,9 @@ class Doing:
     async def bye(self) -> None:
         return None
 
+    async def keep(self, outcome: Outcome) -> None:
+        return None
+
     def removal(self, outcome: Outcome) -> Coroutine[Any, Any, bool] | None:
         return None
 
