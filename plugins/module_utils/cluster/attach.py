@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket as sockets
+import struct
+import time
 from typing import Any
 
 import aiohttp
@@ -24,6 +27,8 @@ STDIN, STDOUT, STDERR, ERROR = 0, 1, 2, 3
 _STDERR_LIMIT = 8 * 1024
 _PIECE = 32 * 1024
 _CLOSE_SECONDS = 2.0
+_LAST_DATA_RECEIVED = struct.Struct("@52xI")
+"""Of Linux' `struct tcp_info` (linux/tcp.h): milliseconds since the last data came."""
 
 
 class AttachStream:
@@ -50,6 +55,7 @@ class AttachStream:
         self._host = host
         self._write_seconds = write_seconds
         self._writing = asyncio.Lock()
+        self._received_at = time.monotonic()
 
     @property
     def error(self) -> dict[str, Any] | None:
@@ -57,6 +63,25 @@ class AttachStream:
         if self.status is None or self.status.get("status") == "Success":
             return None
         return self.status
+
+    @property
+    def quiet(self) -> float:
+        """Seconds for which not a byte has come over the connection.
+
+        The kernel knows, where it is Linux: on a slow line a single message is under way for longer than a
+        live container is ever silent.
+        """
+        own = time.monotonic() - self._received_at
+        raw = self._socket.get_extra_info("socket")
+        if raw is None or not hasattr(sockets, "TCP_INFO"):
+            return own
+        try:
+            facts = raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, _LAST_DATA_RECEIVED.size)
+        except OSError:
+            return own
+        if len(facts) < _LAST_DATA_RECEIVED.size:
+            return own
+        return min(own, float(_LAST_DATA_RECEIVED.unpack(facts)[0]) / 1000)
 
     async def read(self) -> bytes:
         """The next bytes of the container's standard output; empty when Kubernetes has closed the stream.
@@ -69,6 +94,7 @@ class AttachStream:
                 message = await self._socket.receive()
             except TROUBLE as error:
                 raise self._lost("the connection broke", error) from error
+            self._received_at = time.monotonic()
             if message.type is aiohttp.WSMsgType.BINARY:
                 output = self._take(message.data)
                 if output:

@@ -32,9 +32,14 @@ from ansible_collections.jobpods.controller.plugins.module_utils.pod import wire
 ATTACHES_PER_LEASE = 1 << 20
 """Session numbers of one lease: those of a later lease are all higher, whatever the earlier one did."""
 HELLO_LIMIT = 3.0
-"""Seconds to wait for the supervisor's answer to an attach, which it gives in milliseconds once it runs."""
+"""Seconds to wait for the supervisor's answer to an attach, which it gives in milliseconds once it runs.
+
+After each wait in vain it is twice as long, up to `SILENCE_LIMIT`: the way there and back may take that long.
+"""
+SLOW_HELLO_LIMIT = 120.0
+"""The same where bytes keep coming: on a slow line, output for a former attach is before the answer."""
 SILENCE_LIMIT = 16.0
-"""Seconds without a record (it beats every 5) after which a connection counts as dead."""
+"""Seconds without a record (it beats every 5) or a byte after which a connection counts as dead."""
 BEAT_INTERVAL = 5.0
 ACK_EVERY = 64 << 10
 UNSTORED_LIMIT = 8 << 20
@@ -115,12 +120,14 @@ class Conversation:
         self._decoder = wire.Decoder()
         self._waiting: list[wire.Record] = []  # records that came in one piece with the hello
         self._asked_again = -1
+        self._arrived_at_beat = -1
         self._unwritable: Unreachable | None = None
         self._offset = 0  # of the payload: what is sent next
         self._received = 0  # so much of it the supervisor has, and had at the last beat
         self._received_before = -1
         self._heard_at = time.monotonic()
         self._refused_since: float | None = None
+        self._hello_limit = HELLO_LIMIT
 
     # -- what others may ask --
 
@@ -251,10 +258,16 @@ class Conversation:
         decoder = wire.Decoder()
         anew = self._taken_over and not self.heard
         await stream.write(wire.attach(self._session, self._arrived, anew=anew))
-        deadline = time.monotonic() + HELLO_LIMIT
+        until = time.monotonic() + self._hello_limit
+        latest = time.monotonic() + SLOW_HELLO_LIMIT
         while True:
-            received = await self._read(stream, deadline - time.monotonic())
+            received = await self._read(stream, until - time.monotonic())
             if received is None:
+                now, quiet = time.monotonic(), stream.quiet
+                if quiet < self._hello_limit and now < latest:
+                    until = now + self._hello_limit - quiet
+                    continue
+                self._hello_limit = min(2 * self._hello_limit, SILENCE_LIMIT)
                 raise NotAttachable("the supervisor did not answer")
             if not received:
                 raise NotAttachable(_ending(stream))
@@ -404,9 +417,13 @@ class Conversation:
             if now >= next_beat:
                 next_beat = now + BEAT_INTERVAL
                 await self._beat()
-            if now - self._heard_at > SILENCE_LIMIT:
+            if now - self._heard_at > SILENCE_LIMIT and self._quiet > SILENCE_LIMIT:
                 raise _broken(f"nothing was heard for {SILENCE_LIMIT:.0f} s")
             waiting = await self._next_records(min(1.0, next_beat - now))
+
+    @property
+    def _quiet(self) -> float:
+        return self._stream.quiet if self._stream is not None else 0.0
 
     async def _next_records(self, seconds: float) -> list[wire.Record]:
         stream = self._stream
@@ -450,6 +467,15 @@ class Conversation:
                 self._note_whole()
         elif isinstance(said, wire.Started):
             self._note_started()
+        elif isinstance(said, wire.Beat):
+            await self._mind_lost(said)
+
+    async def _mind_lost(self, beat: wire.Beat) -> None:
+        """Asks again for a last record that was lost: nothing comes after it that would tell."""
+        due = beat.spool_end > self._arrived or beat.state == "ended"
+        if due and self._arrived == self._arrived_at_beat == self._acknowledged:
+            await self._send(wire.attach(self._session, self._arrived))
+        self._arrived_at_beat = self._arrived
 
     async def _ask_again(self) -> None:
         """A record was lost: has the supervisor send from there again, once for each place."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import sys
@@ -38,6 +39,7 @@ class LocalStream:
     """The pipes of a supervisor, as a conversation attaches to them; leaving them changes nothing for it."""
 
     error: dict[str, Any] | None = None
+    quiet = math.inf  # nothing is under way that the reader has not got
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader

@@ -17,6 +17,10 @@ class Stream(Protocol):
     def error(self) -> dict[str, Any] | None:
         """The `Status` with which Kubernetes ended the stream, if it was no success."""
 
+    @property
+    def quiet(self) -> float:
+        """Seconds for which not a byte has come over it; also such as `read` has not returned yet count."""
+
     async def read(self) -> bytes:
         """What came next; b"" at the end of the stream."""
 

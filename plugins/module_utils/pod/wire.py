@@ -51,8 +51,8 @@ __all__ = [
     "start",
 ]
 
-PAYLOAD_CHUNK = 256 << 10
-"""Bytes of the payload in one record; also when all of them must be escaped they stay under `MAX_BODY`."""
+PAYLOAD_CHUNK = 32 << 10
+"""Bytes of the payload in one record: few, so that also a connection that is cut soon brings it nearer."""
 
 State = Literal["waiting", "receiving", "running", "ended"]
 Cause = Literal["exit", "cancel", "timeout", "payload", "runner_missing", "spool", "controller_lost"]

@@ -92,6 +92,35 @@ async def test_writers_do_not_mix(client: ClusterClient, server: ApiServer) -> N
     assert received == b"".join(parts)
 
 
+async def test_quiet_is_a_line_without_a_byte_not_one_without_a_message(
+    client: ClusterClient, server: ApiServer
+) -> None:
+    started, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def talk(websocket: web.WebSocketResponse, request: web.Request) -> None:
+        assert request.transport is not None
+        await started.wait()
+        request.transport.write(b"\x82\x05\x01he")  # a binary frame of five bytes, of which three come
+        await goes_on.wait()
+        request.transport.write(b"ll")
+        async for _message in websocket:
+            pass
+
+    server.on("GET", PATH, kubelet(talk))
+    stream = await client.attach("jobs", "job-1", "worker")
+    reading = asyncio.create_task(stream.read())
+    while stream.quiet < 1.5:
+        await asyncio.sleep(0.05)
+    started.set()
+    while stream.quiet > 1.0:
+        await asyncio.sleep(0.05)
+    assert not reading.done()
+    goes_on.set()
+    assert await reading == b"hell"
+    await stream.close()
+    assert stream.quiet < 60
+
+
 async def test_channels_are_told_apart(client: ClusterClient, server: ApiServer) -> None:
     async def talk(websocket: web.WebSocketResponse, _request: web.Request) -> None:
         for channel in (b"\x01", b"\x02", b"\x03"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -53,6 +54,7 @@ class Attached:
         self.error: dict[str, Any] | None = None
         self.arriving: asyncio.Queue[bytes] = asyncio.Queue()
         self.silent = False
+        self.quiet = 0.0 if kubelet.is_slow else math.inf
         self._kubelet, self._down, self._up = kubelet, down, up
         self._lost = Unreachable(Failure("ClusterUnreachable", "cut"))
 
@@ -60,6 +62,7 @@ class Attached:
         if self.silent:
             await asyncio.Event().wait()
         piece = await self.arriving.get()
+        await self._kubelet.passes.wait()
         if self._down is not None:
             if self._down == 0:
                 raise self._lost
@@ -92,6 +95,9 @@ class Kubelet:
         self.attaches = 0
         self.cuts: Callable[[int], tuple[int | None, int | None]] = lambda number: (None, None)
         self.trouble: Exception | None = None
+        self.is_slow = False
+        self.passes = asyncio.Event()
+        self.passes.set()
 
     async def attach(self) -> Attached:
         if self.trouble is not None:
@@ -284,6 +290,42 @@ print('two')
         gate.touch()
         await talk
         assert bytes(at.heard.said) == b"one\ntwo\n"
+
+
+async def test_connection_on_which_a_record_is_under_way_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "SILENCE_LIMIT", 1.0)
+    monkeypatch.setattr(conversation, "HELLO_LIMIT", 0.2)
+    async with scene(tmp_path, LINES) as at:
+        at.kubelet.is_slow = True
+        talk = asyncio.create_task(at.conversation.run())
+        at.kubelet.passes.clear()
+        await asyncio.sleep(1.0)  # the answer to the attach takes its time
+        at.kubelet.passes.set()
+        while not at.heard.said:
+            await asyncio.sleep(0.01)
+        at.kubelet.passes.clear()
+        await asyncio.sleep(3.0)  # and so does a record
+        at.kubelet.passes.set()
+        await talk
+        assert at.kubelet.attaches == 1
+        assert bytes(at.heard.said) == EXPECTED
+
+
+async def test_each_attach_gets_more_time_for_its_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "HELLO_LIMIT", 0.01)
+    async with scene(tmp_path, LINES) as at:
+        at.kubelet.passes.clear()
+        talk = asyncio.create_task(at.conversation.run())
+        while at.kubelet.attaches < 6:
+            await asyncio.sleep(0.01)
+        assert at.conversation._hello_limit >= 0.16
+        at.kubelet.passes.set()
+        await talk
+        assert bytes(at.heard.said) == EXPECTED
 
 
 async def test_cancel_reaches_the_run_also_after_a_break(tmp_path: Path) -> None:
