@@ -31,7 +31,7 @@ Options = dict[str, Any]
 OUTAGE = 60.0
 PACE = 0.5
 ENDS_MEANWHILE = Numbers(lines=60)
-GOES_ON = Numbers(lines=180)
+GOES_ON = Numbers(lines=160)
 ACCOUNT = "runner"
 RBAC = "rbac.authorization.k8s.io"
 
