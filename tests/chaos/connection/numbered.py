@@ -150,6 +150,7 @@ class NumberedJobs:
         self._known = known
         self._stack = stack
         self._count = 0
+        self._running: dict[Numbers, NumberedJob] = {}
 
     @property
     def kubeconfig(self) -> Options:
@@ -193,7 +194,7 @@ class NumberedJobs:
         prepare: Callable[[Path], None] | None = None,
         **options: Any,
     ) -> NumberedJob:
-        """Starts a job.
+        """Starts a job, and beside it one of the same playbook on which nothing is to break.
 
         Args:
             numbers: what it prints.
@@ -203,13 +204,27 @@ class NumberedJobs:
             prepare: changes its project before it is sent.
             options: of the module.
         """
+        plain = self._plain(numbers)
+        if plain not in self._known and plain not in self._running:
+            self._running[plain] = self._start(plain, self._group, 0.0, {}, None, {})
+        return self._start(numbers, group or self._group, pace, environ or {}, prepare, options)
+
+    def _start(
+        self,
+        numbers: Numbers,
+        group: Options,
+        pace: float,
+        environ: Mapping[str, str],
+        prepare: Callable[[Path], None] | None,
+        options: Options,
+    ) -> NumberedJob:
         self._count += 1
         controller = Controller(self._folder / f"machine{self._count}")
         project = controller.project(site=numbers.playbook)
         if prepare is not None:
             prepare(project)
         job = {
-            "container_group": group or self._group,
+            "container_group": group,
             "project": str(project),
             "playbook": "site.yml",
             "inventory": {"all": {"hosts": {"here": LOCAL}}},
@@ -226,17 +241,24 @@ class NumberedJobs:
             The job's facts.
         """
         facts, printed = job.finish()
+        self.await_plain_ones()
+        expected = self._known[self._plain(numbers)]
         if numbers.lines < MANY:
-            expected = self._without_faults(numbers)
             assert printed.stdout == expected.stdout
         else:
-            expected = self._without_faults(replace(numbers, lines=1)).with_lines(numbers.lines)
+            expected = expected.with_lines(numbers.lines)
         assert len(printed.pieces) == len(expected.pieces)
         for piece, known in zip(printed.pieces, expected.pieces, strict=True):
             assert piece == known
         return facts
 
-    def _without_faults(self, numbers: Numbers) -> Printed:
-        if numbers not in self._known:
-            _facts, self._known[numbers] = self.start(numbers).finish()
-        return self._known[numbers]
+    def await_plain_ones(self) -> None:
+        """Waits until those jobs have ended on which nothing is to break: now anything may."""
+        while self._running:
+            numbers, job = self._running.popitem()
+            _facts, self._known[numbers] = job.finish()
+
+    @staticmethod
+    def _plain(numbers: Numbers) -> Numbers:
+        """What tells how the output of a job should be."""
+        return numbers if numbers.lines < MANY else replace(numbers, lines=1)

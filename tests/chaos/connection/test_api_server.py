@@ -141,6 +141,7 @@ def test_it_is_killed_for_a_minute_and_tokens_change(
     ending = jobs.start(ENDS_MEANWHILE, pace=PACE)
     for job in (*with_token, plain, ending):
         job.await_line(3)
+    jobs.await_plain_ones()
     for _group, write in connections:
         write(new)
     tokens.revoke("old")
