@@ -187,6 +187,9 @@ class Reader:
     def disconnected(self, trouble: Unreachable) -> None:
         pass
 
+    def wanted(self) -> None:
+        raise AssertionError("nobody waits for a payload any more")
+
     def received(self) -> None:
         pass
 
