@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 from ansible_collections.jobpods.controller.tests.integration.conftest import LOCAL
-from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, Running
+from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, Running, until
 
 Options = dict[str, Any]
 MANY = 500
@@ -117,10 +117,13 @@ class NumberedJob:
     def finish(self) -> tuple[Options, Printed]:
         """Waits for its end: successful, and no event is missing, doubled, or out of order.
 
+        Its pod may be deleted only after that, by the same connection: that is waited for, too.
+
         Returns:
             The job's facts and what it printed.
         """
         result = self._running.result()
+        until(lambda: not self._controller.processes(), "the job process to end")
         facts: Options = result["job"]
         assert facts["status"] == "successful", f"{json.dumps(result, indent=1)}\n{self.terminal[-4000:]}"
         events = self._controller.events(facts["id"])
