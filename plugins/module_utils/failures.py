@@ -84,9 +84,13 @@ REASONS: dict[str, Reason] = {
     "Unschedulable": Reason("pending", "Lower the pod's requests or node selector, or add nodes.", True),
     "ImagePull": Reason("pending", "Check the image's name and tag, and the registry's credential."),
     "InvalidImageName": Reason("pending", "Correct the image's name."),
-    "ContainerConfig": Reason("pending", "Create the secret or config map that the pod spec refers to."),
+    "ContainerConfig": Reason(
+        "pending", "Create the secret or config map that the message names, or correct the pod spec."
+    ),
     "ContainerStart": Reason("pending", "Check the pod spec's command, security context and the image."),
-    "VolumeMount": Reason("pending", "Create what the pod spec's volumes refer to."),
+    "VolumeMount": Reason(
+        "pending", "Create the config map, secret or claim that the message names, or correct the pod spec."
+    ),
     "PodPendingTimeout": Reason("pending", "Look at the pod's events, or raise pod_pending_timeout.", True),
     "RunnerMissing": Reason(
         "running", "Use an execution environment image with python3 and ansible-runner on its PATH."

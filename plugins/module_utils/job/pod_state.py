@@ -10,7 +10,7 @@ Images, Disruptions).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +23,7 @@ Document = Mapping[str, Any]
 PULL_REASONS = frozenset(
     ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError")
 )
+CONFIG_REASON = "CreateContainerConfigError"
 START_REASONS = frozenset(
     ("CreateContainerError", "RunContainerError", "CreatePodSandboxError", "StartError")
 )
@@ -38,6 +39,18 @@ FINAL_PULL_WORDS = (
     "no basic auth credentials",
 )
 """What registries and container runtimes say where asking again can't help; compared in lower case."""
+FINAL_CONFIG_WORDS = ("non-root", "nonroot")
+"""What kubelets say of a container that asks for what it forbids itself; compared in lower case."""
+START_EVENTS = {
+    "FailedMount": "VolumeMount",
+    "FailedAttachVolume": "VolumeMount",
+    "FailedCreatePodSandBox": "ContainerStart",
+}
+"""Reasons of events that say why a pod does not start, and ours."""
+STARTED_EVENTS = frozenset(("Pulling", "Pulled", "Created", "Started"))
+"""Reasons of events that come after volumes and sandbox are there."""
+EVENTS_NOT_READABLE = "EventsNotReadable"
+"""The reason of the event that stands for those that could not be read."""
 MISSING_PROGRAM = "executable file not found"
 OF_COMMANDS = frozenset(("ContainerStart", "ContainerTerminated"))
 COMMAND_HINT = (
@@ -193,8 +206,13 @@ def _waiting_trouble(state: PodState) -> Failure | None:
         return _failure(
             state, "ImagePull", f"The image is not on the node, and its pull policy is Never. {words}"
         )
-    if state.pulling and any(word in state.message.lower() for word in FINAL_PULL_WORDS):
+    said = state.message.lower()
+    if state.pulling and any(word in said for word in FINAL_PULL_WORDS):
         return _failure(state, "ImagePull", f"The image can't be pulled. {words}")
+    if state.reason == CONFIG_REASON and any(word in said for word in FINAL_CONFIG_WORDS):
+        return _failure(
+            state, "ContainerConfig", f"The container's configuration contradicts itself. {words}"
+        )
     return None
 
 
@@ -218,35 +236,62 @@ def _ended_worker(state: PodState) -> Failure:
     return _failure(state, "ContainerTerminated", f"The worker container ended too early ({words}).")
 
 
-def lasting_trouble(state: PodState) -> Failure | None:
-    """The failure that a pod will end with if what keeps it from starting does not go away in time."""
+def lasting_trouble(state: PodState, events: Sequence[Document] = ()) -> Failure | None:
+    """The failure that a pod will end with if what keeps it from starting does not go away in time.
+
+    Args:
+        state: the pod's.
+        events: the pod's, oldest first: they tell where its status says nothing.
+    """
     words = f"{state.reason}: {state.message}" if state.message else state.reason
     if state.container == "waiting":
         if state.pulling:
             return _failure(state, "ImagePull", f"The image can't be pulled. {words}")
-        if state.reason == "CreateContainerConfigError":
+        if state.reason == CONFIG_REASON:
             return _failure(
                 state, "ContainerConfig", f"The container's configuration is not complete. {words}"
             )
         if state.reason in START_REASONS:
             return _failure(state, "ContainerStart", f"The worker container can't be started. {words}")
     if state.unschedulable and not state.node:
+        if "persistentvolumeclaim" in state.unschedulable.lower():
+            return _failure(state, "VolumeMount", f"A volume of the pod is not there: {state.unschedulable}")
         return _failure(state, "Unschedulable", f"No node takes the pod: {state.unschedulable}")
-    return None
+    return _event_trouble(state, events) if state.container in ("absent", "waiting") else None
 
 
-def event_trouble(state: PodState, events: Iterable[Document]) -> Failure | None:
-    """What the pod's own events say about why it does not start, where its status says nothing."""
-    reasons = {
-        "FailedMount": "VolumeMount",
-        "FailedAttachVolume": "VolumeMount",
-        "FailedCreatePodSandBox": "ContainerStart",
-    }
-    for event in events:
-        reason = reasons.get(str(event.get("reason")))
+def _event_trouble(state: PodState, events: Sequence[Document]) -> Failure | None:
+    """What the last event of a pod says that neither has its volumes nor its network yet."""
+    if any(str(event.get("reason")) in STARTED_EVENTS for event in events):
+        return None
+    for event in reversed(events):
+        reason = START_EVENTS.get(str(event.get("reason")))
         if reason:
-            return _failure(state, reason, f"The pod can't start: {plain_text(str(event.get('message')))}")
+            words = plain_text(str(event.get("message")))
+            failure = _failure(state, reason, f"The pod can't start: {words}")
+            failure.details["event"] = str(event.get("reason"))
+            return failure
     return None
+
+
+def pending_words(pod: Document, events: Sequence[Document]) -> str:
+    """What a pod that does not run seems to wait for, as the rest of a sentence."""
+    status, spec = pod.get("status") or {}, pod.get("spec") or {}
+    words = ""
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            words = f"it is not scheduled: {condition.get('message') or condition.get('reason')}"
+    sidecars = {entry.get("name") for entry in spec.get("initContainers") or () if entry.get("restartPolicy")}
+    for entry in status.get("initContainerStatuses") or ():
+        if "running" in (entry.get("state") or {}) and entry.get("name") not in sidecars:
+            words = f"its init container {entry.get('name')!r} still runs"
+    last = events[-1] if events else {}
+    if last.get("reason") == EVENTS_NOT_READABLE:
+        unread = f"its events, which may tell why, can't be read: {last.get('message')}"
+        words = f"{words}; {unread}" if words else unread
+    elif last and not words:
+        words = f"its last event is {last.get('reason')}: {last.get('message')}"
+    return plain_text(words or "nothing tells why")
 
 
 def evidence(pod: Document | None, events: Iterable[Document] = ()) -> str:

@@ -16,7 +16,10 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation
-from ansible_collections.jobpods.controller.plugins.module_utils.job.creation import Creation
+from ansible_collections.jobpods.controller.plugins.module_utils.job.creation import (
+    Creation,
+    CreationLimits,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import OwnedRun, Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.parties import PayloadSource
@@ -75,8 +78,9 @@ class Run(SupervisedRun):
         self.pod_name = request.identity.pod_name
         self._client = client
         self._secret = self._pull_secret()
-        patience = request.launch.group.pod_pending_timeout
-        self._creation = Creation(client, patience, notebook, progress, self._secret)
+        group = request.launch.group
+        limits = CreationLimits(group.pod_pending_timeout, group.cluster_outage_timeout)
+        self._creation = Creation(client, limits, notebook, progress, self._secret)
         self._watch: PodWatch | None = None
 
     @property
