@@ -107,6 +107,10 @@ class PodState:
         """Whether pulling the worker's image has failed and is tried again."""
         return self.container == "waiting" and self.reason in PULL_REASONS
 
+    def as_details(self) -> dict[str, Any]:
+        """What a failure's details say of the pod."""
+        return {"node": self.node, "phase": self.phase, "container_reason": self.reason}
+
 
 def pod_state(pod: Document, worker: str) -> PodState:
     """Reads a pod document.
@@ -328,5 +332,5 @@ def _failure(state: PodState, reason: str, message: str) -> Failure:
         reason,
         sentence + ("" if sentence.endswith((".", "!", "?")) else "."),
         hint=COMMAND_HINT if by_command else "",
-        details={"node": state.node, "phase": state.phase, "container_reason": state.reason},
+        details=state.as_details(),
     )

@@ -190,7 +190,7 @@ class PodWatch:
 
     def _gone(self) -> None:
         self._lose(
-            Failure("PodDeleted", "The pod was deleted by somebody else.", details={"node": self.state.node})
+            Failure("PodDeleted", "The pod was deleted by somebody else.", details=self.state.as_details())
         )
 
     def _lose(self, failure: Failure) -> None:
@@ -215,7 +215,7 @@ class PodWatch:
                 self._tell_pulling()
             self._check_trouble(now)
             if self._running_since is not None and now - self._running_since >= SILENCE_LIMIT:
-                self._lose(silence(f"for {SILENCE_LIMIT:.0f} s"))
+                self._lose(_silence(self.state, f"for {SILENCE_LIMIT:.0f} s"))
             if now - self._since >= self._limits.pod_pending:
                 self._lose(await self._pending_too_long())
             await asyncio.sleep(LIMIT_INTERVAL)
@@ -254,17 +254,16 @@ class PodWatch:
 
     async def _pending_too_long(self) -> Failure:
         await self._read_events()
+        limit = f"pod_pending_timeout ({self._limits.pod_pending:.0f} s)"
         if self.state.container == "running":
-            return silence(f"before pod_pending_timeout ({self._limits.pod_pending:.0f} s)")
-        text = f" This lasted longer than pod_pending_timeout ({self._limits.pod_pending:.0f} s)."
+            return _silence(self.state, f"before {limit}")
         trouble = lasting_trouble(self.state, self._events)
         if trouble is not None:
-            trouble.message += text
+            trouble.message += f" This lasted longer than {limit}."
             return trouble
-        limit = f"pod_pending_timeout ({self._limits.pod_pending:.0f} s)"
         words = pending_words(self.pod, self._events).rstrip(".")
-        details = {"node": self.state.node, "phase": self.state.phase, "container_reason": self.state.reason}
-        return Failure("PodPendingTimeout", f"The pod did not run within {limit}: {words}.", details=details)
+        message = f"The pod did not run within {limit}: {words}."
+        return Failure("PodPendingTimeout", message, details=self.state.as_details())
 
     async def _read_events(self) -> None:
         try:
@@ -281,11 +280,12 @@ class PodWatch:
                 )
 
 
-def silence(how_long: str) -> Failure:
+def _silence(state: PodState, how_long: str) -> Failure:
     """The failure of a worker container that runs, but not our supervisor, as far as anybody can tell."""
     return Failure(
         "RunnerMissing",
         f"The worker container runs, but the job's supervisor in it did not answer {how_long}. The image's"
         " entrypoint, or the command that pod_spec_override has in its place, must run what it is given in"
         " args, as those of execution environments do.",
+        details=state.as_details(),
     )
