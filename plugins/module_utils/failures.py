@@ -97,7 +97,11 @@ REASONS: dict[str, Reason] = {
     ),
     "RunnerFailed": Reason("running", "Read the worker's last output in result_traceback."),
     "OOMKilled": Reason("running", "Raise the worker container's memory limit, or lower forks."),
-    "Evicted": Reason("running", "Raise the pod's requests, or lower what it uses.", True),
+    "Evicted": Reason(
+        "running",
+        "Launch again; if the node ran short of something, raise the pod's requests or lower what it uses.",
+        True,
+    ),
     "Preempted": Reason("running", "Give the pod a higher priority class, or launch again.", True),
     "NodeLost": Reason("running", "Launch again; the node stopped or was removed.", True),
     "PodDeleted": Reason("running", "Find out who deleted the pod, and launch again.", True),

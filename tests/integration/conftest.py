@@ -200,3 +200,16 @@ def job_pods(core: client.CoreV1Api, namespace: str) -> list[str]:
         if not pods or time.monotonic() > deadline:
             return [str(pod.metadata.name) for pod in pods if pod.metadata]
         time.sleep(0.2)
+
+
+def set_quota(core: client.CoreV1Api, namespace: str, name: str, pods: int) -> None:
+    """Lets a namespace have so many pods."""
+    spec = client.V1ResourceQuotaSpec(hard={"pods": str(pods)})
+    quota = client.V1ResourceQuota(metadata=client.V1ObjectMeta(name=name), spec=spec)
+    core.create_namespaced_resource_quota(namespace, quota)
+
+    def counts() -> bool:
+        status = core.read_namespaced_resource_quota(name, namespace).status
+        return bool(status and status.used)
+
+    until(counts, "the quota to count")

@@ -10,6 +10,7 @@ Images, Disruptions).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -68,6 +69,14 @@ DISRUPTIONS = {
     "TerminationByKubelet": "Evicted",
 }
 """Reasons of the pod's condition `DisruptionTarget`."""
+
+_HAPPENED = {
+    "Evicted": "was evicted from {node}",
+    "Preempted": "had to make room for another pod on {node}",
+    "NodeLost": "was lost with {node}",
+}
+_OVER_LIMIT = re.compile(r"exceed\w* (its|the)\b.*\blimit\b")
+"""Of kubelets, where a pod has used more than it may itself."""
 
 ContainerState = Literal["absent", "waiting", "running", "terminated"]
 
@@ -186,9 +195,7 @@ def final_trouble(state: PodState) -> Failure | None:
     """
     where = f"on node {state.node}" if state.node else "before it was scheduled"
     if state.disruption:
-        return _failure(
-            state, state.disruption, f"The pod was stopped {where}: {state.message or state.reason}"
-        )
+        return _disrupted(state)
     if state.deleting:
         return _failure(state, "PodDeleted", f"The pod was deleted by somebody else {where}.")
     if state.container == "waiting":
@@ -200,6 +207,16 @@ def final_trouble(state: PodState) -> Failure | None:
             state, "ContainerTerminated", f"The pod failed {where}: {state.reason} {state.message}".strip()
         )
     return None
+
+
+def _disrupted(state: PodState) -> Failure:
+    happened = _HAPPENED[state.disruption].format(node=f"node {state.node}" if state.node else "its node")
+    words = state.message or state.reason
+    failure = _failure(state, state.disruption, f"The pod {happened}: {words}")
+    if state.disruption == "Evicted" and "low on resource" not in words and _OVER_LIMIT.search(words):
+        failure.retryable = False
+        failure.hint = "Raise the limit that the message names, or have the playbook write less."
+    return failure
 
 
 def _waiting_trouble(state: PodState) -> Failure | None:

@@ -231,11 +231,16 @@ class Run(SupervisedRun):
             await asyncio.wait((talk, self._cancel), timeout=wait, return_when=asyncio.FIRST_COMPLETED)
         if talk.done() and talk.exception() is None:
             return await self._ended(talk.result(), failure)
-        if not failure.traceback:
-            failure.traceback = await watch.words()
-        if self.summary.last_lines:
-            failure.traceback += "\nlast output of the playbook:\n" + "\n".join(self.summary.last_lines)
+        await self._add_words(failure, watch)
         return self._outcome(failure)
+
+    async def _add_words(self, failure: Failure, watch: PodWatch) -> None:
+        """Adds the cluster's own words about the pod to a failure, and the last ones of its playbook."""
+        said = "\n".join(self.summary.last_lines)
+        parts = [failure.traceback, await watch.words()]
+        if said and said not in failure.traceback:
+            parts.append(f"last output of the playbook:\n{said}")
+        failure.traceback = "\n".join(filter(None, parts))
 
     async def _ended(self, ended: Ended, lost: Failure | None) -> Outcome:
         if ended.cause == "cancel" and lost is None and self._watch is not None:
@@ -245,6 +250,8 @@ class Run(SupervisedRun):
         failure = self._verdict(ended)
         if failure is not None and lost is not None and ended.cause == "cancel":
             failure = lost
+        if failure is not None and failure.phase == "running" and self._watch is not None:
+            await self._add_words(failure, self._watch)
         return self._outcome(failure, ended)
 
     # -- what the conversation tells (Listener) --

@@ -116,19 +116,12 @@ CASES = {
 
 
 def test_pods_that_never_start(controller: Controller, job: Options) -> None:
-    """Each is the job of one host of the outer play, so that they run side by side."""
-    job["container_group"] = {
-        **job["container_group"],
-        "execution_environment": None,
-        "pod_spec_override": {"spec": "{{ specs[inventory_hostname] }}"},
-        "pod_pending_timeout": PENDING,
+    group = {**job["container_group"], "execution_environment": None, "pod_pending_timeout": PENDING}
+    jobs = {
+        name: {**job, "container_group": {**group, "pod_spec_override": {"spec": case.spec}}}
+        for name, case in CASES.items()
     }
-    played = controller.play(
-        [{"jobpods.controller.container_group_job": job, "ignore_errors": True}],
-        *("-i", f"{','.join(CASES)},", "-f", str(len(CASES))),
-        hosts="all",
-        play={"vars": {"specs": {name: case.spec for name, case in CASES.items()}}},
-    )
+    played = controller.side_by_side(jobs)
     wrong = {
         name: words
         for name, case in CASES.items()

@@ -270,3 +270,21 @@ def test_evidence_has_the_clusters_words_and_no_spec() -> None:
     assert "OOMKilled" in words
     assert "Normal Pulled: ok" in words
     assert "hidden" not in words
+
+
+@pytest.mark.parametrize(
+    ("words", "retryable"),
+    [
+        ("Pod ephemeral local storage usage exceeds the total limit of containers 50Mi. ", False),
+        ('Container worker exceeded its local ephemeral storage limit "50Mi". ', False),
+        ('Usage of EmptyDir volume "runner" exceeds the limit "10Mi". ', False),
+        ("The node was low on resource: memory. Container worker was using 9Gi, request is 1Gi, ", True),
+        ("Eviction API: evicting", True),
+    ],
+)
+def test_an_eviction_for_the_pod_s_own_limit_would_come_again(words: str, retryable: bool) -> None:
+    failure = final_trouble(pod_state(pod("Failed", reason="Evicted", message=words), "worker"))
+    assert failure is not None
+    assert (failure.reason, failure.retryable) == ("Evicted", retryable)
+    assert failure.message.startswith("The pod was evicted from node node1: ")
+    assert ("launch again" in failure.hint.lower()) == retryable
