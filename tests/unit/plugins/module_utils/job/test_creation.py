@@ -264,6 +264,29 @@ async def test_server_in_trouble_is_not_tried_for_ever(server: ApiServer, author
         assert "longer than cluster_outage_timeout (0 s)" in caught.value.failure.message
 
 
+@pytest.mark.parametrize(
+    ("answer", "may_exist"),
+    [
+        pytest.param(IN_TROUBLE, True, id="500"),
+        pytest.param(BUSY, False, id="429"),
+        pytest.param(
+            status(500, 'Internal error occurred: failed calling webhook "a": refused', "InternalError"),
+            False,
+            id="webhook",
+        ),
+    ],
+)
+async def test_pod_of_a_server_in_trouble(
+    server: ApiServer, authority: Authority, answer: Reply, may_exist: bool
+) -> None:
+    async with scene(server, authority, outage=0) as at:
+        at.answers(answer)
+        with pytest.raises(Unreachable) as caught:
+            await at.create()
+        assert caught.value.failure.reason == "APIServerError"
+        assert at.known == (may_exist, None)
+
+
 async def test_server_that_goes_away_while_there_is_no_room(server: ApiServer, authority: Authority) -> None:
     async with scene(server, authority) as at:
         at.answers(FULL, hang_up, hang_up, MADE)
