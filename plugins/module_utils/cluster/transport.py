@@ -213,9 +213,9 @@ class Transport:
                     delay = self._retry.delay(sent, answer.retry_after)
                 if delay is None:
                     refusal = self.trouble(answer, request)
-                    raise (
-                        refusal if isinstance(refusal, Failure) and not doubtful else _after(refusal, unsent)
-                    )
+                    if isinstance(refusal, Failure) and not doubtful:
+                        raise refusal
+                    raise _passing(refusal, unsent)
                 doubtful = doubtful or (answer.status >= 500 and not answer.is_turned_away)
             await asyncio.sleep(delay)
 
@@ -439,8 +439,8 @@ def _notice_dead_peer(response: aiohttp.ClientResponse) -> None:
             raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _after(refusal: Failure | Unreachable, unsent: bool) -> Unreachable:
-    """The trouble with a request of which an earlier try may have had an effect, unless none was sent."""
+def _passing(refusal: Failure | Unreachable, unsent: bool) -> Unreachable:
+    """A refusal that need not be the last word."""
     trouble = Unreachable(refusal) if isinstance(refusal, Failure) else refusal
     trouble.unsent = unsent
     return trouble

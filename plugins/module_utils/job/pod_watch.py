@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
     Unreachable,
     WatchExpired,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import REFUSAL_GRACE
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_state import (
@@ -38,6 +40,8 @@ SLOW_START = 1.5
 """Seconds after its scheduling from which on the events of a pod that doesn't run are worth a request."""
 EVENTS_INTERVAL = 15.0
 """Seconds between two looks at the events of a pod that doesn't start."""
+WORDS_LIMIT = 5.0
+"""Seconds that the end of a job waits for its pod's events."""
 LIMIT_INTERVAL = 0.25
 WATCH_BACKOFF = (0.5, 1.0, 2.0, 5.0)
 REFUSALS_APART = 60.0
@@ -119,7 +123,8 @@ class PodWatch:
 
     async def words(self) -> str:
         """The cluster's own words about the pod as it is now, for `result_traceback`."""
-        await self._read_events()
+        with suppress(asyncio.TimeoutError):  # the cluster may be away
+            await within(WORDS_LIMIT, self._read_events())
         return evidence(self.pod, self._events)
 
     # -- following --

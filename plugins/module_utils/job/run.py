@@ -215,12 +215,21 @@ class Run(SupervisedRun):
         news = (talk, watch.lost, watching, self._cancel)
         await asyncio.wait(news, return_when=asyncio.FIRST_COMPLETED)
         if talk.done():
-            return await self._ended(talk.result(), None)
+            return await self._talked(talk, watch)
         if self._cancel.done():
             return await self._canceled(talk, self._cancel.result())
         if not watch.lost.done():
             watching.result()  # it met an error of its own; whoever waits for its news would wait for ever
         return await self._lost(talk, watch)
+
+    async def _talked(self, talk: asyncio.Task[Ended], watch: PodWatch) -> Outcome:
+        try:
+            ended = talk.result()
+        except Failure as failure:
+            if failure.phase == "running":
+                await self._add_words(failure, watch)
+            raise
+        return await self._ended(ended, None)
 
     async def _lost(self, talk: asyncio.Task[Ended], watch: PodWatch) -> Outcome:
         """The pod says that it is over; the stream may know better, and gets a moment to say so."""

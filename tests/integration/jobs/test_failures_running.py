@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.jobpods.controller.tests.integration.conftest import IMAGE
+from ansible_collections.jobpods.controller.tests.integration.conftest import IMAGE, LOCAL
 from ansible_collections.jobpods.controller.tests.integration.playbooks import (
     Controller,
     Running,
@@ -32,46 +32,62 @@ def in_worker(job: Options, **spec: Any) -> Options:
     return {**job, "container_group": group}
 
 
-def kill(words: str) -> Options:
-    """A task that kills the processes whose command line has these words."""
-    spelled = f"[{words[0]}]{words[1:]}"  # so that it is not in the shell's own
+def to_process(words: str, command: str) -> Options:
+    """A task with a command for each process, `$process` in /proc, that has these words in its own."""
+    spelled = f"[{words[0]}]{words[1:]}"  # so that they are not in the shell's
     look = f"tr '\\0' ' ' < $process/cmdline | grep -q '{spelled}'"
-    loop = f"for process in /proc/[0-9]*; do if {look}; then kill -9 ${{process#/proc/}}; fi; done"
-    return {"name": "Kill", "ansible.builtin.shell": f"{loop}; sleep 600"}
+    loop = f"for process in /proc/[0-9]*; do if {look}; then {command}; fi; done"
+    return {"name": "Meddle", "ansible.builtin.shell": f"{loop}; sleep 600"}
 
 
-def test_runs_that_are_killed(controller: Controller, job: Options) -> None:
-    eat = {"name": "Eat", "ansible.builtin.command": {"argv": ["python3", "-c", "bytearray(1 << 30)"]}}
-    hungry = [{"hosts": "{{ ('all' * 400000000)[:3] }}", "gather_facts": False, "tasks": [eat]}]
-    shout = "printf '\\036JP1 ended garbage' > /proc/1/fd/1; sleep 600"
-    controller.project(
-        eat=[eat],
-        runner=[kill("ansible-runner worker")],
-        playbook=[kill("ansible-playbook")],
-        shout=[{"name": "Shout", "ansible.builtin.shell": shout}],
-    )
-    controller.write("project/hungry.yml", hungry)
-    tight = in_worker(job, worker={"resources": {"limits": {"memory": "300Mi"}}})
-    expected = {
-        "hungry": ("OOMKilled", "error", "the kernel killed a process of the run"),
-        "eat": ("PlaybookFailed", "failed", "the kernel killed a process of the run"),
-        "runner": ("RunnerFailed", "error", "signal 9"),
-        "playbook": ("RunnerFailed", "error", "ended in the middle of a play"),
-    }
-    base = {"hungry": tight, "eat": tight}
-    jobs = {name: {**base.get(name, job), "playbook": f"{name}.yml"} for name in expected}
+KILL = "kill -9 ${process#/proc/}"
+EAT = {"name": "Eat", "ansible.builtin.command": {"argv": ["python3", "-c", "bytearray(1 << 30)"]}}
+PLAYBOOKS: dict[str, Any] = {
+    "eat": [EAT],
+    "runner": [to_process("ansible-runner worker", KILL)],
+    "playbook": [to_process("ansible-playbook", KILL)],
+    "forger": [
+        to_process(
+            "ansible-runner worker",
+            """echo '{"counter": 99, "event": "verbose", "stdout": "" }' > $process/fd/1""",
+        )
+    ],
+    "slices": [{"name": "Break", "ansible.builtin.fail": {"msg": "because"}}],
+}
+HUNGRY = [{"hosts": "{{ ('all' * 400000000)[:3] }}", "gather_facts": False, "tasks": [EAT]}]
+"""A playbook of which ansible-playbook itself needs much memory."""
+KERNEL = "the kernel killed a process of the run"
+CUT_SHORT = {
+    "hungry": ("OOMKilled", "error", KERNEL),
+    "eat": ("PlaybookFailed", "failed", KERNEL),
+    "runner": ("RunnerFailed", "error", "signal 9"),
+    "playbook": ("RunnerFailed", "error", "ended in the middle of a play"),
+    "forger": ("ProtocolViolation", "error", "event 99"),
+    "slices": ("WorkflowFailed", "failed", "2"),
+}
+
+
+def test_runs_that_are_cut_short(controller: Controller, job: Options) -> None:
+    controller.project(**PLAYBOOKS)
+    controller.write("project/hungry.yml", HUNGRY)
+    jobs = {name: {**job, "playbook": f"{name}.yml"} for name in CUT_SHORT}
+    for name in ("hungry", "eat"):
+        jobs[name] = in_worker(jobs[name], worker={"resources": {"limits": {"memory": "300Mi"}}})
+    jobs["slices"] |= {"job_slice_count": 2, "inventory": {"all": {"hosts": {"a": LOCAL, "b": LOCAL}}}}
     played = controller.side_by_side(jobs)
-    for name, (reason, status, words) in expected.items():
+    for name, (reason, status, words) in CUT_SHORT.items():
         (result,) = played.results[name]
         facts, failure = result["job"], result["job"]["failure"]
         assert (failure["reason"], facts["status"]) == (reason, status), result
         assert words in failure["message"]
         assert failure["hint"] in result["msg"]
-        assert ('"containerStatuses"' in facts["result_traceback"]) == (status == "error")
-        if "kernel" in words:
+        assert ('"containerStatuses"' in facts["result_traceback"]) == (status == "error"), name
+        if words == KERNEL:
             assert "memory limit" in failure["hint"]
             assert failure["details"]["memory_kills"] == 1
-    assert "TASK [Kill]" in played.results["playbook"][0]["job"]["result_traceback"]
+    assert "TASK [Meddle]" in played.results["playbook"][0]["job"]["result_traceback"]
+    slices = played.results["slices"][0]["job"]["slices"]
+    assert [each["failure"]["reason"] for each in slices] == ["PlaybookFailed"] * 2
 
 
 @pytest.fixture
