@@ -113,7 +113,9 @@ REASONS: dict[str, Reason] = {
         "running", "Check what in the image or playbook writes to the worker's output."
     ),
     "ClusterUnreachable": Reason(
-        "running", "Check the API server and the network, or raise cluster_outage_timeout.", True
+        "running",
+        "Check the API server, the network and the pod's node, or raise cluster_outage_timeout.",
+        True,
     ),
     "ControllerLost": Reason("running", "Launch again; the controller that ran the job is gone.", True),
     "PlaybookFailed": Reason("playbook", "See the failed tasks in the output."),

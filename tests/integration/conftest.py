@@ -46,14 +46,22 @@ class LocalCluster:
 
     def run(self, *arguments: str) -> str:
         """Runs one of its verbs; returns what it printed."""
+        done = self._call(*arguments)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         places = ["--root", str(self.root), "--cache", str(self.root.parent / "cache" / "cluster")]
         program = Path(__file__).parents[2] / "roles/local_cluster/files/local_cluster.py"
         command = [sys.executable, str(program), *places, *arguments]
-        done = subprocess.run(
+        return subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+
+    def runs(self, component: str) -> bool:
+        """Whether one of its daemons runs."""
+        lines = self._call("status").stdout.splitlines()
+        return any(line.split()[0] == component and "runs as process" in line for line in lines)
 
     @contextmanager
     def without_api_server(self) -> Iterator[None]:

@@ -41,7 +41,7 @@ SLOW_START = 1.5
 EVENTS_INTERVAL = 15.0
 """Seconds between two looks at the events of a pod that doesn't start."""
 WORDS_LIMIT = 5.0
-"""Seconds that the end of a job waits for its pod's events."""
+"""Seconds that the end of a job waits for what the API server has to say about its pod."""
 LIMIT_INTERVAL = 0.25
 WATCH_BACKOFF = (0.5, 1.0, 2.0, 5.0)
 REFUSALS_APART = 60.0
@@ -126,6 +126,14 @@ class PodWatch:
         with suppress(asyncio.TimeoutError):  # the cluster may be away
             await within(WORDS_LIMIT, self._read_events())
         return evidence(self.pod, self._events)
+
+    async def look(self) -> bool:
+        """Whether the API server still shows the pod, when asked now."""
+        metadata = self.pod["metadata"]
+        try:
+            return bool(await within(WORDS_LIMIT, self._look_again(metadata["namespace"], metadata["name"])))
+        except (Failure, Unreachable, asyncio.TimeoutError):
+            return False
 
     # -- following --
 

@@ -226,6 +226,11 @@ class Run(SupervisedRun):
         try:
             ended = talk.result()
         except Failure as failure:
+            if failure.reason == "ClusterUnreachable" and await watch.look():
+                failure.message += (
+                    f" The API server answers, and shows the pod as {watch.state.phase} on node"
+                    f" {watch.state.node}: that node, or the API server's way to it, is what to look at."
+                )
             if failure.phase == "running":
                 await self._add_words(failure, watch)
             raise
