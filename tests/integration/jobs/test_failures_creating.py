@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 from ansible_collections.jobpods.controller.tests.integration.conftest import (
+    IMAGE,
     await_service_account,
     job_pods,
     set_quota,
@@ -26,6 +27,14 @@ PATIENCE = 3
 """Seconds of the limits that are waited for."""
 
 
+RESTRICTED = {
+    "runAsNonRoot": True,
+    "runAsUser": 1000,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""What the pod security standard of this name asks of a container."""
 Labels = dict[str, str]
 
 
@@ -134,8 +143,12 @@ def test_pods_that_are_refused(
         "full": {**group, "namespace": full, "pod_pending_timeout": PATIENCE},
         "no-attach": {**group, "kubeconfig": str(no_attach)},
     }
+    careful = {"spec": {"containers": [{"name": "worker", "image": IMAGE, "securityContext": RESTRICTED}]}}
+    groups["allowed"] = {**groups["restricted"], "pod_spec_override": careful}
     jobs = {name: {**job, "container_group": options} for name, options in groups.items()}
     played = controller.side_by_side(jobs)
+    (allowed,) = played.results.pop("allowed")
+    assert allowed["job"]["status"] == "successful", allowed["msg"]
     failures = {}
     for name, (result,) in played.results.items():
         failures[name] = failure = result["job"]["failure"]
