@@ -78,7 +78,11 @@ REASONS: dict[str, Reason] = {
     ),
     "APIServerError": Reason("connecting", "Look at the API server's own words, and try again.", True),
     "NamespaceNotFound": Reason("creating", "Create the namespace, or name an existing one."),
-    "QuotaExceeded": Reason("creating", "Wait for other pods to end, or raise the namespace's quota.", True),
+    "QuotaExceeded": Reason(
+        "creating",
+        "Wait for other pods to end, raise the quota, or lower the group's max_concurrent_jobs.",
+        True,
+    ),
     "AdmissionDenied": Reason("creating", "Change the pod spec so that the cluster's policies accept it."),
     "InvalidPodSpec": Reason("creating", "Correct the field of pod_spec_override that the message names."),
     "Unschedulable": Reason("pending", "Lower the pod's requests or node selector, or add nodes.", True),
@@ -192,7 +196,9 @@ class Failure(Exception):
         if isinstance(error, Failure):
             return error
         words = "".join(traces.format_exception(error))
-        return cls("ControllerLost", f"The job process met an error of its own: {error!r}.", traceback=words)
+        message = f"The job process met an error of its own: {error!r}."
+        hint = "This is a fault of the collection: please report it, with result_traceback."
+        return cls("ControllerLost", message, hint=hint, traceback=words)
 
     @classmethod
     def from_result(cls, result: dict[str, Any], traceback: str = "") -> Failure:

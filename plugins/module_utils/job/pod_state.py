@@ -69,6 +69,8 @@ DISRUPTIONS = {
     "TerminationByKubelet": "Evicted",
 }
 """Reasons of the pod's condition `DisruptionTarget`."""
+OF_PODS = {"Evicted": "Evicted", "NodeLost": "NodeLost", "Preempting": "Preempted"}
+"""Reasons of a pod's own status: of kubelets that set no condition, or the same one for all of them."""
 
 _HAPPENED = {
     "Evicted": "was evicted from {node}",
@@ -136,11 +138,7 @@ def pod_state(pod: Document, worker: str) -> PodState:
     container, reason, message, exit_code = _container(status, worker)
     message = plain_text(message or str(status.get("message") or disrupted.get("message") or ""))
     pod_reason = str(status.get("reason") or "")
-    disruption = (
-        DISRUPTIONS.get(str(disrupted.get("reason")), "") if disrupted.get("status") == "True" else ""
-    )
-    if not disruption and pod_reason in ("Evicted", "NodeLost", "Preempting"):
-        disruption = {"Preempting": "Preempted"}.get(pod_reason, pod_reason)
+    disruption = _disruption(disrupted, pod_reason, message)
     return PodState(
         uid=str(metadata.get("uid") or ""),
         phase=str(status.get("phase") or "Unknown"),
@@ -161,6 +159,17 @@ def pod_state(pod: Document, worker: str) -> PodState:
             for container in (pod.get("spec") or {}).get("containers") or ()
         ),
     )
+
+
+def _disruption(condition: Document, reason: str, words: str) -> str:
+    """The reason of our table for what the cluster has done to a pod; empty where it has done nothing."""
+    if reason in OF_PODS:
+        return OF_PODS[reason]
+    if condition.get("status") != "True":
+        return ""
+    if condition.get("reason") == "TerminationByKubelet" and "node shutdown" in words:
+        return "NodeLost"
+    return DISRUPTIONS.get(str(condition.get("reason")), "")
 
 
 def _container(status: Document, worker: str) -> tuple[ContainerState, str, str, int | None]:

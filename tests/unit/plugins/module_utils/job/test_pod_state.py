@@ -288,3 +288,24 @@ def test_an_eviction_for_the_pod_s_own_limit_would_come_again(words: str, retrya
     assert (failure.reason, failure.retryable) == ("Evicted", retryable)
     assert failure.message.startswith("The pod was evicted from node node1: ")
     assert ("launch again" in failure.hint.lower()) == retryable
+
+
+BY_KUBELET = disruption("TerminationByKubelet")
+SHUTDOWN = "Pod was terminated in response to imminent node shutdown."
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "expected"),
+    [
+        ("Evicted", "The node was low on resource: memory. ", "Evicted"),
+        ("Preempting", "Preempted in order to admit critical pod", "Preempted"),
+        ("Terminated", SHUTDOWN, "NodeLost"),
+    ],
+)
+def test_what_a_kubelet_ends_pods_for(reason: str, message: str, expected: str) -> None:
+    """Recorded: a node that shuts down, or makes room for a critical pod of its own, can't be had here."""
+    document = pod("Failed", state=ended("Error", 143), conditions=BY_KUBELET, reason=reason, message=message)
+    failure = final_trouble(pod_state(document, "worker"))
+    assert failure is not None
+    assert failure.reason == expected
+    assert message.strip() in failure.message
