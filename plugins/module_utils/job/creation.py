@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes a job's pod, and never two, or finds it: tries again while a quota or the API server is in the way."""
+"""Makes a job's pod, and never two, or finds it: again where a quota or the API server is in the way."""
 
 from __future__ import annotations
 
