@@ -12,6 +12,7 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 TESTS ?= tests/unit tests/integration
+CHAOS_TESTS ?= tests/chaos
 JOB_IMAGE := localhost/jobpods-job:latest
 
 local := $(CURDIR)/.local
@@ -43,6 +44,8 @@ unexport KUBECONFIG IMAGE HOST_IMAGE $(filter K8S_AUTH_% ANSIBLE_% JOBPODS_% PYT
 
 in_venv := env PATH="$(venv)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH=$(local)/collections \
 	ANSIBLE_HOME=$(local)/ansible ANSIBLE_REMOTE_TMP=$(local)/ansible/tmp
+pytest := $(in_venv) JOBPODS_TEST_KUBECONFIG=$(local)/cluster/kubeconfig JOBPODS_TEST_CLUSTER=$(local)/cluster \
+	python -m pytest
 
 .PHONY: help
 help: ## show this
@@ -58,9 +61,15 @@ demo: $(demo_needs) $(venv)/.requirements $(collection) ## run a playbook in a p
 		-e 'demo_kubeconfig=$(demo_kubeconfig)' -e 'demo_image=$(IMAGE)' -e 'demo_host_image=$(HOST_IMAGE)'
 
 .PHONY: test
-test: test-packages image $(venv)/.requirements-dev $(collection) ## run the unit tests and the tests on the cluster
-	@$(in_venv) JOBPODS_TEST_KUBECONFIG=$(local)/cluster/kubeconfig JOBPODS_TEST_CLUSTER=$(local)/cluster \
-		python -m pytest $(TESTS)
+test: test-needs ## run the unit tests and the tests on the cluster
+	@$(pytest) $(TESTS)
+
+.PHONY: test-chaos
+test-chaos: test-needs ## run the tests with faults that take long
+	@$(pytest) $(CHAOS_TESTS)
+
+.PHONY: test-needs
+test-needs: test-packages image $(venv)/.requirements-dev $(collection)
 
 .PHONY: check
 check: $(venv)/.requirements-dev $(collection) ## run all linters and sanity tests

@@ -78,22 +78,34 @@ REASONS: dict[str, Reason] = {
     ),
     "APIServerError": Reason("connecting", "Look at the API server's own words, and try again.", True),
     "NamespaceNotFound": Reason("creating", "Create the namespace, or name an existing one."),
-    "QuotaExceeded": Reason("creating", "Wait for other pods to end, or raise the namespace's quota.", True),
+    "QuotaExceeded": Reason(
+        "creating",
+        "Wait for other pods to end, raise the quota, or lower the group's max_concurrent_jobs.",
+        True,
+    ),
     "AdmissionDenied": Reason("creating", "Change the pod spec so that the cluster's policies accept it."),
     "InvalidPodSpec": Reason("creating", "Correct the field of pod_spec_override that the message names."),
     "Unschedulable": Reason("pending", "Lower the pod's requests or node selector, or add nodes.", True),
     "ImagePull": Reason("pending", "Check the image's name and tag, and the registry's credential."),
     "InvalidImageName": Reason("pending", "Correct the image's name."),
-    "ContainerConfig": Reason("pending", "Create the secret or config map that the pod spec refers to."),
+    "ContainerConfig": Reason(
+        "pending", "Create the secret or config map that the message names, or correct the pod spec."
+    ),
     "ContainerStart": Reason("pending", "Check the pod spec's command, security context and the image."),
-    "VolumeMount": Reason("pending", "Create what the pod spec's volumes refer to."),
+    "VolumeMount": Reason(
+        "pending", "Create the config map, secret or claim that the message names, or correct the pod spec."
+    ),
     "PodPendingTimeout": Reason("pending", "Look at the pod's events, or raise pod_pending_timeout.", True),
     "RunnerMissing": Reason(
         "running", "Use an execution environment image with python3 and ansible-runner on its PATH."
     ),
     "RunnerFailed": Reason("running", "Read the worker's last output in result_traceback."),
     "OOMKilled": Reason("running", "Raise the worker container's memory limit, or lower forks."),
-    "Evicted": Reason("running", "Raise the pod's requests, or lower what it uses.", True),
+    "Evicted": Reason(
+        "running",
+        "Launch again; if the node ran short of something, raise the pod's requests or lower what it uses.",
+        True,
+    ),
     "Preempted": Reason("running", "Give the pod a higher priority class, or launch again.", True),
     "NodeLost": Reason("running", "Launch again; the node stopped or was removed.", True),
     "PodDeleted": Reason("running", "Find out who deleted the pod, and launch again.", True),
@@ -105,7 +117,9 @@ REASONS: dict[str, Reason] = {
         "running", "Check what in the image or playbook writes to the worker's output."
     ),
     "ClusterUnreachable": Reason(
-        "running", "Check the API server and the network, or raise cluster_outage_timeout.", True
+        "running",
+        "Check the API server, the network and the pod's node, or raise cluster_outage_timeout.",
+        True,
     ),
     "ControllerLost": Reason("running", "Launch again; the controller that ran the job is gone.", True),
     "PlaybookFailed": Reason("playbook", "See the failed tasks in the output."),
@@ -182,7 +196,9 @@ class Failure(Exception):
         if isinstance(error, Failure):
             return error
         words = "".join(traces.format_exception(error))
-        return cls("ControllerLost", f"The job process met an error of its own: {error!r}.", traceback=words)
+        message = f"The job process met an error of its own: {error!r}."
+        hint = "This is a fault of the collection: please report it, with result_traceback."
+        return cls("ControllerLost", message, hint=hint, traceback=words)
 
     @classmethod
     def from_result(cls, result: dict[str, Any], traceback: str = "") -> Failure:

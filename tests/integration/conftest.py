@@ -46,14 +46,22 @@ class LocalCluster:
 
     def run(self, *arguments: str) -> str:
         """Runs one of its verbs; returns what it printed."""
+        done = self._call(*arguments)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         places = ["--root", str(self.root), "--cache", str(self.root.parent / "cache" / "cluster")]
         program = Path(__file__).parents[2] / "roles/local_cluster/files/local_cluster.py"
         command = [sys.executable, str(program), *places, *arguments]
-        done = subprocess.run(
+        return subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+
+    def runs(self, component: str) -> bool:
+        """Whether one of its daemons runs."""
+        lines = self._call("status").stdout.splitlines()
+        return any(line.split()[0] == component and "runs as process" in line for line in lines)
 
     @contextmanager
     def without_api_server(self) -> Iterator[None]:
@@ -200,3 +208,16 @@ def job_pods(core: client.CoreV1Api, namespace: str) -> list[str]:
         if not pods or time.monotonic() > deadline:
             return [str(pod.metadata.name) for pod in pods if pod.metadata]
         time.sleep(0.2)
+
+
+def set_quota(core: client.CoreV1Api, namespace: str, name: str, pods: int) -> None:
+    """Lets a namespace have so many pods."""
+    spec = client.V1ResourceQuotaSpec(hard={"pods": str(pods)})
+    quota = client.V1ResourceQuota(metadata=client.V1ObjectMeta(name=name), spec=spec)
+    core.create_namespaced_resource_quota(namespace, quota)
+
+    def counts() -> bool:
+        status = core.read_namespaced_resource_quota(name, namespace).status
+        return bool(status and status.used)
+
+    until(counts, "the quota to count")

@@ -80,12 +80,16 @@ class Running:
 
     def results(self) -> list[dict[str, Any]]:
         """Waits for its end; returns what the tasks of the one host registered, in their order."""
+        (results,) = self.results_by_host().values()
+        return results
+
+    def results_by_host(self) -> dict[str, list[dict[str, Any]]]:
+        """The same where the play has several hosts."""
         try:
             self.process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it still runs, and printed:\n{self.terminal[-4000:]}") from None
-        (path,) = self._results.glob("*.json")
-        return list(json.loads(path.read_text(encoding="utf-8")))
+        return registered(self._results)
 
     def result(self) -> dict[str, Any]:
         """Waits for its end; returns what the one task of the one host registered."""
@@ -104,6 +108,19 @@ def until(done: Callable[[], bool], what: str, limit: float = DEADLINE) -> None:
 def _hear_signals() -> None:
     """Whoever runs the tests may ignore SIGHUP, as nohup does; what they start would inherit that."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def registered(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """What the tasks of a play registered, by host."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
+
+
+def side_by_side(jobs: Mapping[str, Options]) -> tuple[list[Options], Options, list[str]]:
+    """A task with another job for each host, the play's variables, and the command line's hosts."""
+    names = sorted({name for job in jobs.values() for name in job})
+    options = {name: f"{{{{ jobs[inventory_hostname].get('{name}', omit) }}}}" for name in names}
+    task = {"jobpods.controller.container_group_job": options, "ignore_errors": True}
+    return [task], {"vars": {"jobs": jobs}}, ["-i", f"{','.join(jobs)},", "-f", str(len(jobs))]
 
 
 class Controller:
@@ -189,12 +206,14 @@ class Controller:
             check=False,
         )
         terminal = done.stdout.decode()
-        results = {
-            path.stem: json.loads(path.read_text(encoding="utf-8"))
-            for path in (self.folder / "results").glob("*.json")
-        }
+        results = registered(self.folder / "results")
         assert results, terminal
         return Played(done.returncode, terminal, results)
+
+    def side_by_side(self, jobs: Mapping[str, Options], *arguments: str) -> Played:
+        """Runs several jobs at once, each for the host of its name; none of them ends the playbook."""
+        tasks, play, hosts = side_by_side(jobs)
+        return self.play(tasks, *hosts, *arguments, hosts="all", play=play)
 
     def ansible_playbook(self, *arguments: str) -> tuple[int, str]:
         """Runs a playbook that is there already; returns its exit status and all that it printed."""
@@ -231,10 +250,15 @@ class Controller:
 
     @contextmanager
     def playing(
-        self, tasks: Sequence[Options], *arguments: str, environ: Mapping[str, str] | None = None
+        self,
+        tasks: Sequence[Options],
+        *arguments: str,
+        hosts: str = "localhost",
+        play: Options | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> Iterator[Running]:
         """The same with any tasks."""
-        command = self.command(tasks, *arguments)
+        command = self.command(tasks, *arguments, hosts=hosts, play=play)
         terminal = self.folder / "terminal"
         with terminal.open("wb") as output:
             process = subprocess.Popen(

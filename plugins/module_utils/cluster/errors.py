@@ -36,7 +36,7 @@ class Unreachable(Exception):
     Attributes:
         failure: what to raise when trying again has come to its limit.
         interrupted: an established connection broke, so that an immediate second try is worth it.
-        unsent: no connection was made, so that the request can't have had any effect.
+        unsent: the request can't have had any effect: no connection was made, or it was turned away.
     """
 
     def __init__(self, failure: Failure, *, interrupted: bool = False, unsent: bool = False) -> None:

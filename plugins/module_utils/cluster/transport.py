@@ -124,6 +124,12 @@ class Answer:
             and "UID in precondition" not in words_of(status)
         )
 
+    @property
+    def is_turned_away(self) -> bool:
+        """Whether the request was refused before it could have any effect, for now."""
+        unheard = self.status == 500 and "failed calling webhook" in words_of(self.body)
+        return self.status == 429 or unheard or self.is_conflict
+
 
 class UpgradeRefused(Exception):
     """The answer to an upgrade that is not 101; the HTTP library would throw its body away."""
@@ -196,7 +202,7 @@ class Transport:
                     trouble.unsent = unsent
                     raise
             else:
-                unsent = False
+                unsent = unsent and answer.is_turned_away
                 if 200 <= answer.status < 300 or (answer.status in accept and not answer.is_conflict):
                     return answer
                 if answer.status == 401 and not refreshed:
@@ -207,8 +213,10 @@ class Transport:
                     delay = self._retry.delay(sent, answer.retry_after)
                 if delay is None:
                     refusal = self.trouble(answer, request)
-                    raise Unreachable(refusal) if doubtful and isinstance(refusal, Failure) else refusal
-                doubtful = doubtful or answer.status >= 500
+                    if isinstance(refusal, Failure) and not doubtful:
+                        raise refusal
+                    raise _passing(refusal, unsent)
+                doubtful = doubtful or (answer.status >= 500 and not answer.is_turned_away)
             await asyncio.sleep(delay)
 
     async def stream(self, request: Request) -> aiohttp.ClientResponse | Answer:
@@ -429,3 +437,10 @@ def _notice_dead_peer(response: aiohttp.ClientResponse) -> None:
     for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, name):
             raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _passing(refusal: Failure | Unreachable, unsent: bool) -> Unreachable:
+    """A refusal that need not be the last word."""
+    trouble = Unreachable(refusal) if isinstance(refusal, Failure) else refusal
+    trouble.unsent = unsent
+    return trouble

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes a job's pod: again while a quota leaves no room, and never two of them; or finds the one it has."""
+"""Makes a job's pod, and never two, or finds it: again where a quota or the API server is in the way."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
@@ -22,13 +23,26 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook im
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pull_secret import PullSecret
 
-QUOTA_BACKOFF = (1.0, 2.0, 5.0, 10.0)
-"""Seconds between two tries while there is no room; the last repeats."""
+BACKOFF = (1.0, 2.0, 5.0, 10.0)
+"""Seconds between two tries while there is no room, or no good answer; the last repeats."""
 ANSWER_LIMIT = 30.0
 """Seconds for which the answer to a create is waited for that nobody wants any more."""
 
 Document = dict[str, Any]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class CreationLimits:
+    """Seconds for which a create is tried again.
+
+    Attributes:
+        pod_pending: from the first create on, where a quota refuses it.
+        outage: from the last good answer on, where the API server is in trouble.
+    """
+
+    pod_pending: float
+    outage: float
 
 
 class Creation:
@@ -43,7 +57,7 @@ class Creation:
     def __init__(
         self,
         client: ClusterClient,
-        patience: float,
+        limits: CreationLimits,
         notebook: Notebook,
         progress: Progress,
         secret: PullSecret | None = None,
@@ -53,7 +67,7 @@ class Creation:
 
         Args:
             client: the cluster.
-            patience: seconds from the first create on for which a quota's refusal is tried again.
+            limits: how long to try.
             notebook: told about the pod.
             progress: told each step.
             secret: the pod's image pull secret, which is made before it.
@@ -63,11 +77,14 @@ class Creation:
         self.uid: str | None = None
         self.may_exist = False
         self._client = client
-        self._patience = patience
+        self._limits = limits
         self._notebook = notebook
         self._progress = progress
         self._secret = secret
         self._tries = 0
+        self._answered = False
+        self._trouble_since: float | None = None
+        self._told: set[str] = set()
 
     async def create(self, manifest: Document, stop: asyncio.Future[Failure]) -> Document:
         """Makes the pod of the manifest.
@@ -88,16 +105,21 @@ class Creation:
         while not stop.done():
             try:
                 pod = await self._try(manifest, stop)
-            except (Failure, Unreachable):
+            except Failure:
                 if stop.done():
                     break
                 raise
+            except Unreachable as trouble:
+                if stop.done():
+                    break
+                await self._wait_for_answer(trouble)
+                pod = None
             if pod is not None:
                 await self._made(pod)
                 if not stop.done():
                     return pod
                 break
-            pause = QUOTA_BACKOFF[min(self._tries, len(QUOTA_BACKOFF) - 1)]
+            pause = BACKOFF[min(self._tries, len(BACKOFF) - 1)]
             self._tries += 1
             await asyncio.wait((stop,), timeout=pause)
         raise stop.result()
@@ -135,7 +157,7 @@ class Creation:
                 self._progress.warning(
                     f"the pod can't be looked for, which is tried again: {trouble.message}"
                 )
-            pause = QUOTA_BACKOFF[min(self._tries, len(QUOTA_BACKOFF) - 1)]
+            pause = BACKOFF[min(self._tries, len(BACKOFF) - 1)]
             self._tries += 1
             await asyncio.wait((stop,), timeout=pause)
             if stop.done():
@@ -156,6 +178,7 @@ class Creation:
         """The pod; None where another try may make it."""
         if self._secret is not None and not await self._has_secret(self._secret, stop):
             return None
+        doubtful = self.may_exist  # an earlier create got no answer, and may have made it
         self.may_exist = True
         try:
             return await self._answer(self._client.create_pod(manifest), stop)
@@ -164,16 +187,17 @@ class Creation:
             pod = await self._existing(manifest)
         except Unreachable as exc:
             if exc.failure.reason != "QuotaExceeded":
-                self.may_exist = not exc.unsent
+                self.may_exist = doubtful or not exc.unsent
                 raise
             # The connection broke in an earlier try, whose pod may be what fills the quota.
             trouble = exc.failure
             pod = await self._existing(manifest)
         except Failure as exc:
-            self.may_exist = False
+            self.may_exist = doubtful
             if exc.reason != "QuotaExceeded":
                 raise
-            trouble, pod = exc, None
+            trouble = exc
+            pod = await self._existing(manifest) if doubtful else None
         if pod is None:
             await self._wait_for_room(trouble)
         return pod
@@ -219,13 +243,38 @@ class Creation:
         Raises:
             Failure: it has lasted too long.
         """
-        waited = time.monotonic() - self.since
-        if waited >= self._patience:
-            trouble.message += f" It lasted longer than pod_pending_timeout ({waited:.0f} s)."
+        self._answered, self._trouble_since = True, None
+        limit = self._limits.pod_pending
+        if time.monotonic() - self.since >= limit:
+            trouble.message += f" It lasted longer than pod_pending_timeout ({limit:.0f} s)."
             raise trouble
-        if not self._tries and trouble.reason == "QuotaExceeded":
-            self._progress.warning(f"waiting for quota: {trouble.message}")
+        if trouble.reason == "QuotaExceeded":
+            self._warn("quota", f"waiting for quota: {trouble.message}")
         await self._notebook.note(status="pending", job_explanation=trouble.message)
+
+    async def _wait_for_answer(self, trouble: Unreachable) -> None:
+        """Tells that the API server is in trouble, where that may go away.
+
+        Raises:
+            Unreachable: it has lasted too long; or no API server was ever there, so that the connection is
+                more likely wrong.
+        """
+        failure, limit, now = trouble.failure, self._limits.outage, time.monotonic()
+        if not self._answered and failure.reason != "APIServerError":
+            raise trouble
+        self._trouble_since = self._trouble_since or now
+        if now - self._trouble_since >= limit:
+            failure.message += f" It lasted longer than cluster_outage_timeout ({limit:.0f} s)."
+            raise trouble
+        self._warn(
+            "outage", f"the pod can't be made now, which is tried for {limit:.0f} s: {failure.message}"
+        )
+        await self._notebook.note(status="pending", job_explanation=failure.message)
+
+    def _warn(self, about: str, text: str) -> None:
+        if about not in self._told:
+            self._told.add(about)
+            self._progress.warning(text)
 
     async def _made(self, pod: Document) -> None:
         metadata = pod["metadata"]

@@ -48,6 +48,13 @@ class Credentials:
     machine: MachineCredential = MachineCredential()
     vaults: tuple[VaultCredential, ...] = ()
 
+    @property
+    def secrets(self) -> list[str]:
+        """All passwords and keys in them."""
+        machine = self.machine
+        of_machine = (machine.password, machine.become_password, machine.ssh_key_unlock, machine.ssh_key_data)
+        return [*filter(None, of_machine), *(vault.vault_password for vault in self.vaults)]
+
 
 def read_credentials(given: Sequence[Mapping[str, Any]]) -> Credentials:
     """Reads the option `credentials`.

@@ -150,7 +150,8 @@ class LocalRun(SupervisedRun):
         return self._outcome(failure, ended)
 
     def _verdict(self, ended: Ended) -> Failure | None:
-        return verdict(ended, self.summary, self._launch.timeout, PLACE)
+        # What the kernel killed on this machine need not have been of this run.
+        return verdict(replace(ended, memory_kills=None), self.summary, self._launch.timeout, PLACE)
 
     def _outcome(self, failure: Failure | None, ended: Ended | None = None) -> Outcome:
         if ended is not None:

@@ -10,7 +10,8 @@ Images, Disruptions).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ Document = Mapping[str, Any]
 PULL_REASONS = frozenset(
     ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError")
 )
+CONFIG_REASON = "CreateContainerConfigError"
 START_REASONS = frozenset(
     ("CreateContainerError", "RunContainerError", "CreatePodSandboxError", "StartError")
 )
@@ -38,6 +40,18 @@ FINAL_PULL_WORDS = (
     "no basic auth credentials",
 )
 """What registries and container runtimes say where asking again can't help; compared in lower case."""
+FINAL_CONFIG_WORDS = ("non-root", "nonroot")
+"""What kubelets say of a container that asks for what it forbids itself; compared in lower case."""
+START_EVENTS = {
+    "FailedMount": "VolumeMount",
+    "FailedAttachVolume": "VolumeMount",
+    "FailedCreatePodSandBox": "ContainerStart",
+}
+"""Reasons of events that say why a pod does not start, and ours."""
+STARTED_EVENTS = frozenset(("Pulling", "Pulled", "Created", "Started"))
+"""Reasons of events that come after volumes and sandbox are there."""
+EVENTS_NOT_READABLE = "EventsNotReadable"
+"""The reason of the event that stands for those that could not be read."""
 MISSING_PROGRAM = "executable file not found"
 OF_COMMANDS = frozenset(("ContainerStart", "ContainerTerminated"))
 COMMAND_HINT = (
@@ -55,6 +69,16 @@ DISRUPTIONS = {
     "TerminationByKubelet": "Evicted",
 }
 """Reasons of the pod's condition `DisruptionTarget`."""
+OF_PODS = {"Evicted": "Evicted", "NodeLost": "NodeLost", "Preempting": "Preempted"}
+"""Reasons of a pod's own status: of kubelets that set no condition, or the same one for all of them."""
+
+_HAPPENED = {
+    "Evicted": "was evicted from {node}",
+    "Preempted": "had to make room for another pod on {node}",
+    "NodeLost": "was lost with {node}",
+}
+_OVER_LIMIT = re.compile(r"exceed\w* (its|the)\b.*\blimit\b")
+"""Of kubelets, where a pod has used more than it may itself."""
 
 ContainerState = Literal["absent", "waiting", "running", "terminated"]
 
@@ -94,6 +118,10 @@ class PodState:
         """Whether pulling the worker's image has failed and is tried again."""
         return self.container == "waiting" and self.reason in PULL_REASONS
 
+    def as_details(self) -> dict[str, Any]:
+        """What a failure's details say of the pod."""
+        return {"node": self.node, "phase": self.phase, "container_reason": self.reason}
+
 
 def pod_state(pod: Document, worker: str) -> PodState:
     """Reads a pod document.
@@ -110,11 +138,7 @@ def pod_state(pod: Document, worker: str) -> PodState:
     container, reason, message, exit_code = _container(status, worker)
     message = plain_text(message or str(status.get("message") or disrupted.get("message") or ""))
     pod_reason = str(status.get("reason") or "")
-    disruption = (
-        DISRUPTIONS.get(str(disrupted.get("reason")), "") if disrupted.get("status") == "True" else ""
-    )
-    if not disruption and pod_reason in ("Evicted", "NodeLost", "Preempting"):
-        disruption = {"Preempting": "Preempted"}.get(pod_reason, pod_reason)
+    disruption = _disruption(disrupted, pod_reason, message)
     return PodState(
         uid=str(metadata.get("uid") or ""),
         phase=str(status.get("phase") or "Unknown"),
@@ -135,6 +159,17 @@ def pod_state(pod: Document, worker: str) -> PodState:
             for container in (pod.get("spec") or {}).get("containers") or ()
         ),
     )
+
+
+def _disruption(condition: Document, reason: str, words: str) -> str:
+    """The reason of our table for what the cluster has done to a pod; empty where it has done nothing."""
+    if reason in OF_PODS:
+        return OF_PODS[reason]
+    if condition.get("status") != "True":
+        return ""
+    if condition.get("reason") == "TerminationByKubelet" and "node shutdown" in words:
+        return "NodeLost"
+    return DISRUPTIONS.get(str(condition.get("reason")), "")
 
 
 def _container(status: Document, worker: str) -> tuple[ContainerState, str, str, int | None]:
@@ -169,9 +204,7 @@ def final_trouble(state: PodState) -> Failure | None:
     """
     where = f"on node {state.node}" if state.node else "before it was scheduled"
     if state.disruption:
-        return _failure(
-            state, state.disruption, f"The pod was stopped {where}: {state.message or state.reason}"
-        )
+        return _disrupted(state)
     if state.deleting:
         return _failure(state, "PodDeleted", f"The pod was deleted by somebody else {where}.")
     if state.container == "terminated":
@@ -188,6 +221,16 @@ def final_trouble(state: PodState) -> Failure | None:
     return None
 
 
+def _disrupted(state: PodState) -> Failure:
+    happened = _HAPPENED[state.disruption].format(node=f"node {state.node}" if state.node else "its node")
+    words = state.message or state.reason
+    failure = _failure(state, state.disruption, f"The pod {happened}: {words}")
+    if state.disruption == "Evicted" and "low on resource" not in words and _OVER_LIMIT.search(words):
+        failure.retryable = False
+        failure.hint = "Raise the limit that the message names, or have the playbook write less."
+    return failure
+
+
 def _waiting_trouble(state: PodState) -> Failure | None:
     words = f"{state.reason}: {state.message}" if state.message else state.reason
     if state.reason == "InvalidImageName":
@@ -196,8 +239,13 @@ def _waiting_trouble(state: PodState) -> Failure | None:
         return _failure(
             state, "ImagePull", f"The image is not on the node, and its pull policy is Never. {words}"
         )
-    if state.pulling and any(word in state.message.lower() for word in FINAL_PULL_WORDS):
+    said = state.message.lower()
+    if state.pulling and any(word in said for word in FINAL_PULL_WORDS):
         return _failure(state, "ImagePull", f"The image can't be pulled. {words}")
+    if state.reason == CONFIG_REASON and any(word in said for word in FINAL_CONFIG_WORDS):
+        return _failure(
+            state, "ContainerConfig", f"The container's configuration contradicts itself. {words}"
+        )
     return None
 
 
@@ -221,35 +269,62 @@ def _ended_worker(state: PodState) -> Failure:
     return _failure(state, "ContainerTerminated", f"The worker container ended too early ({words}).")
 
 
-def lasting_trouble(state: PodState) -> Failure | None:
-    """The failure that a pod will end with if what keeps it from starting does not go away in time."""
+def lasting_trouble(state: PodState, events: Sequence[Document] = ()) -> Failure | None:
+    """The failure that a pod will end with if what keeps it from starting does not go away in time.
+
+    Args:
+        state: the pod's.
+        events: the pod's, oldest first: they tell where its status says nothing.
+    """
     words = f"{state.reason}: {state.message}" if state.message else state.reason
     if state.container == "waiting":
         if state.pulling:
             return _failure(state, "ImagePull", f"The image can't be pulled. {words}")
-        if state.reason == "CreateContainerConfigError":
+        if state.reason == CONFIG_REASON:
             return _failure(
                 state, "ContainerConfig", f"The container's configuration is not complete. {words}"
             )
         if state.reason in START_REASONS:
             return _failure(state, "ContainerStart", f"The worker container can't be started. {words}")
     if state.unschedulable and not state.node:
+        if "persistentvolumeclaim" in state.unschedulable.lower():
+            return _failure(state, "VolumeMount", f"A volume of the pod is not there: {state.unschedulable}")
         return _failure(state, "Unschedulable", f"No node takes the pod: {state.unschedulable}")
-    return None
+    return _event_trouble(state, events) if state.container in ("absent", "waiting") else None
 
 
-def event_trouble(state: PodState, events: Iterable[Document]) -> Failure | None:
-    """What the pod's own events say about why it does not start, where its status says nothing."""
-    reasons = {
-        "FailedMount": "VolumeMount",
-        "FailedAttachVolume": "VolumeMount",
-        "FailedCreatePodSandBox": "ContainerStart",
-    }
-    for event in events:
-        reason = reasons.get(str(event.get("reason")))
+def _event_trouble(state: PodState, events: Sequence[Document]) -> Failure | None:
+    """What the last event of a pod says that neither has its volumes nor its network yet."""
+    if any(str(event.get("reason")) in STARTED_EVENTS for event in events):
+        return None
+    for event in reversed(events):
+        reason = START_EVENTS.get(str(event.get("reason")))
         if reason:
-            return _failure(state, reason, f"The pod can't start: {plain_text(str(event.get('message')))}")
+            words = plain_text(str(event.get("message")))
+            failure = _failure(state, reason, f"The pod can't start: {words}")
+            failure.details["event"] = str(event.get("reason"))
+            return failure
     return None
+
+
+def pending_words(pod: Document, events: Sequence[Document]) -> str:
+    """What a pod that does not run seems to wait for, as the rest of a sentence."""
+    status, spec = pod.get("status") or {}, pod.get("spec") or {}
+    words = ""
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            words = f"it is not scheduled: {condition.get('message') or condition.get('reason')}"
+    sidecars = {entry.get("name") for entry in spec.get("initContainers") or () if entry.get("restartPolicy")}
+    for entry in status.get("initContainerStatuses") or ():
+        if "running" in (entry.get("state") or {}) and entry.get("name") not in sidecars:
+            words = f"its init container {entry.get('name')!r} still runs"
+    last = events[-1] if events else {}
+    if last.get("reason") == EVENTS_NOT_READABLE:
+        unread = f"its events, which may tell why, can't be read: {last.get('message')}"
+        words = f"{words}; {unread}" if words else unread
+    elif last and not words:
+        words = f"its last event is {last.get('reason')}: {last.get('message')}"
+    return plain_text(words or "nothing tells why")
 
 
 def evidence(pod: Document | None, events: Iterable[Document] = ()) -> str:
@@ -286,5 +361,5 @@ def _failure(state: PodState, reason: str, message: str) -> Failure:
         reason,
         sentence + ("" if sentence.endswith((".", "!", "?")) else "."),
         hint=COMMAND_HINT if by_command else "",
-        details={"node": state.node, "phase": state.phase, "container_reason": state.reason},
+        details=state.as_details(),
     )

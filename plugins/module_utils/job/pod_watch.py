@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,26 +16,32 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
     Unreachable,
     WatchExpired,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import REFUSAL_GRACE
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_state import (
+    EVENTS_NOT_READABLE,
     PodState,
-    event_trouble,
     evidence,
     final_trouble,
     lasting_trouble,
+    pending_words,
     pod_state,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 
 START_TROUBLE_LIMIT = 60.0
 """Seconds for which the kubelet may try again to start a container whose configuration or runtime refuses."""
+MISSING_WORDS = ("not found", "non-existent")
+"""What kubelets and schedulers say of a volume whose source is missing."""
 SILENCE_LIMIT = 120.0
 """Seconds that a running worker container may take until the supervisor in it answers."""
 SLOW_START = 1.5
 """Seconds after its scheduling from which on the events of a pod that doesn't run are worth a request."""
 EVENTS_INTERVAL = 15.0
 """Seconds between two looks at the events of a pod that doesn't start."""
+WORDS_LIMIT = 5.0
+"""Seconds that the end of a job waits for what the API server has to say about its pod."""
 LIMIT_INTERVAL = 0.25
 WATCH_BACKOFF = (0.5, 1.0, 2.0, 5.0)
 REFUSALS_APART = 60.0
@@ -116,8 +123,17 @@ class PodWatch:
 
     async def words(self) -> str:
         """The cluster's own words about the pod as it is now, for `result_traceback`."""
-        await self._read_events()
+        with suppress(asyncio.TimeoutError):  # the cluster may be away
+            await within(WORDS_LIMIT, self._read_events())
         return evidence(self.pod, self._events)
+
+    async def look(self) -> bool:
+        """Whether the API server still shows the pod, when asked now."""
+        metadata = self.pod["metadata"]
+        try:
+            return bool(await within(WORDS_LIMIT, self._look_again(metadata["namespace"], metadata["name"])))
+        except (Failure, Unreachable, asyncio.TimeoutError):
+            return False
 
     # -- following --
 
@@ -187,7 +203,7 @@ class PodWatch:
 
     def _gone(self) -> None:
         self._lose(
-            Failure("PodDeleted", "The pod was deleted by somebody else.", details={"node": self.state.node})
+            Failure("PodDeleted", "The pod was deleted by somebody else.", details=self.state.as_details())
         )
 
     def _lose(self, failure: Failure) -> None:
@@ -212,14 +228,13 @@ class PodWatch:
                 self._tell_pulling()
             self._check_trouble(now)
             if self._running_since is not None and now - self._running_since >= SILENCE_LIMIT:
-                self._lose(silence(f"for {SILENCE_LIMIT:.0f} s"))
-            waited = now - self._since
-            if waited >= self._limits.pod_pending:
-                self._lose(await self._pending_too_long(waited))
+                self._lose(_silence(self.state, f"for {SILENCE_LIMIT:.0f} s"))
+            if now - self._since >= self._limits.pod_pending:
+                self._lose(await self._pending_too_long())
             await asyncio.sleep(LIMIT_INTERVAL)
 
     def _check_trouble(self, now: float) -> None:
-        trouble = lasting_trouble(self.state)
+        trouble = lasting_trouble(self.state, self._events)
         if trouble is None:
             if self.state.container == "running":
                 self._trouble = None
@@ -229,12 +244,7 @@ class PodWatch:
         self._trouble = (trouble, since)
         if first:
             self._progress.warning(f"{trouble.message} It is tried again.")
-        limits = {
-            "ImagePull": self._limits.image_pull,
-            "ContainerConfig": START_TROUBLE_LIMIT,
-            "ContainerStart": START_TROUBLE_LIMIT,
-        }
-        limit = limits.get(trouble.reason)
+        limit = self._limit_of(trouble)
         if limit is not None and now - since >= limit:
             name = (
                 "image_pull_timeout" if trouble.reason == "ImagePull" else "the limit for a container's start"
@@ -242,23 +252,38 @@ class PodWatch:
             trouble.message += f" It did not go away within {name} ({limit:.0f} s)."
             self._lose(trouble)
 
-    async def _pending_too_long(self, waited: float) -> Failure:
+    def _limit_of(self, trouble: Failure) -> float | None:
+        """Seconds after which a trouble is final; None where only the limit of the whole start counts."""
+        if trouble.reason == "ImagePull":
+            return self._limits.image_pull
+        of_pod_spec = trouble.reason in ("ContainerConfig", "ContainerStart", "VolumeMount")
+        # Volumes that are there, and the node's network, may take their time.
+        may_take_long = trouble.reason == "VolumeMount" and not any(
+            word in trouble.message for word in MISSING_WORDS
+        )
+        if not of_pod_spec or may_take_long or trouble.details.get("event") == "FailedCreatePodSandBox":
+            return None
+        return START_TROUBLE_LIMIT
+
+    async def _pending_too_long(self) -> Failure:
         await self._read_events()
+        limit = f"pod_pending_timeout ({self._limits.pod_pending:.0f} s)"
         if self.state.container == "running":
-            return silence(f"before pod_pending_timeout ({self._limits.pod_pending:.0f} s)")
-        text = f" This lasted longer than pod_pending_timeout ({self._limits.pod_pending:.0f} s)."
-        trouble = lasting_trouble(self.state) or event_trouble(self.state, self._events)
+            return _silence(self.state, f"before {limit}")
+        trouble = lasting_trouble(self.state, self._events)
         if trouble is not None:
-            trouble.message += text
+            trouble.message += f" This lasted longer than {limit}."
             return trouble
-        return Failure("PodPendingTimeout", f"The pod was not running after {waited:.0f} s.{text}")
+        words = pending_words(self.pod, self._events).rstrip(".")
+        message = f"The pod did not run within {limit}: {words}."
+        return Failure("PodPendingTimeout", message, details=self.state.as_details())
 
     async def _read_events(self) -> None:
         try:
             self._events = await self._client.pod_events(self.pod["metadata"]["namespace"], self.state.uid)
         except (Failure, Unreachable) as exc:
             # AWX's documented role may not read events: the job works without, and says what is missing.
-            self._events = [{"type": "Note", "reason": "EventsNotReadable", "message": str(exc)}]
+            self._events = [{"type": "Note", "reason": EVENTS_NOT_READABLE, "message": str(exc)}]
 
     def _tell_pulling(self) -> None:
         for event in self._events:
@@ -268,11 +293,12 @@ class PodWatch:
                 )
 
 
-def silence(how_long: str) -> Failure:
+def _silence(state: PodState, how_long: str) -> Failure:
     """The failure of a worker container that runs, but not our supervisor, as far as anybody can tell."""
     return Failure(
         "RunnerMissing",
         f"The worker container runs, but the job's supervisor in it did not answer {how_long}. The image's"
         " entrypoint, or the command that pod_spec_override has in its place, must run what it is given in"
         " args, as those of execution environments do.",
+        details=state.as_details(),
     )

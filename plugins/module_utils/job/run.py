@@ -17,7 +17,10 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit i
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.own_pod import owner_reference
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation
-from ansible_collections.jobpods.controller.plugins.module_utils.job.creation import Creation
+from ansible_collections.jobpods.controller.plugins.module_utils.job.creation import (
+    Creation,
+    CreationLimits,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import (
     ALWAYS,
     NEVER,
@@ -76,9 +79,11 @@ class Run(SupervisedRun):
         self.pod_name = request.identity.pod_name
         self._client = client
         self._secret = self._pull_secret()
-        patience = request.launch.group.pod_pending_timeout
-        self._creation = Creation(client, patience, notebook, progress, self._secret, since)
+        group = request.launch.group
+        limits = CreationLimits(group.pod_pending_timeout, group.cluster_outage_timeout)
+        self._creation = Creation(client, limits, notebook, progress, self._secret, since)
         self._watch: PodWatch | None = None
+        self._looking: asyncio.Task[bool] | None = None
         self._worker = ""
         self._kept: KeptPod | None = None
 
@@ -266,12 +271,26 @@ class Run(SupervisedRun):
         news = (talk, watch.lost, watching, self._cancel)
         await asyncio.wait(news, return_when=asyncio.FIRST_COMPLETED)
         if talk.done():
-            return await self._ended(talk.result(), None)
+            return await self._talked(talk, watch)
         if self._cancel.done():
             return await self._canceled(talk, self._cancel.result())
         if not watch.lost.done():
             watching.result()  # it met an error of its own; whoever waits for its news would wait for ever
         return await self._lost(talk, watch)
+
+    async def _talked(self, talk: asyncio.Task[Ended], watch: PodWatch) -> Outcome:
+        try:
+            ended = talk.result()
+        except Failure as failure:
+            if failure.reason == "ClusterUnreachable" and await watch.look():
+                failure.message += (
+                    f" The API server answers, and shows the pod as {watch.state.phase} on node"
+                    f" {watch.state.node}: that node, or the API server's way to it, is what to look at."
+                )
+            if failure.phase == "running":
+                await self._add_words(failure, watch)
+            raise
+        return await self._ended(ended, None)
 
     async def _lost(self, talk: asyncio.Task[Ended], watch: PodWatch) -> Outcome:
         """The pod says that it is over; the stream may know better, and gets a moment to say so."""
@@ -282,11 +301,16 @@ class Run(SupervisedRun):
             await asyncio.wait((talk, self._cancel), timeout=wait, return_when=asyncio.FIRST_COMPLETED)
         if talk.done() and talk.exception() is None:
             return await self._ended(talk.result(), failure)
-        if not failure.traceback:
-            failure.traceback = await watch.words()
-        if self.summary.last_lines:
-            failure.traceback += "\nlast output of the playbook:\n" + "\n".join(self.summary.last_lines)
+        await self._add_words(failure, watch)
         return self._outcome(failure)
+
+    async def _add_words(self, failure: Failure, watch: PodWatch) -> None:
+        """Adds the cluster's own words about the pod to a failure, and the last ones of its playbook."""
+        said = "\n".join(self.summary.last_lines)
+        parts = [failure.traceback, await watch.words()]
+        if said and said not in failure.traceback:
+            parts.append(f"last output of the playbook:\n{said}")
+        failure.traceback = "\n".join(filter(None, parts))
 
     async def _ended(self, ended: Ended, lost: Failure | None) -> Outcome:
         if ended.cause == "cancel" and lost is None and self._watch is not None:
@@ -296,6 +320,8 @@ class Run(SupervisedRun):
         failure = self._verdict(ended)
         if failure is not None and lost is not None and ended.cause == "cancel":
             failure = lost
+        if failure is not None and failure.phase == "running" and self._watch is not None:
+            await self._add_words(failure, self._watch)
         return self._outcome(failure, ended)
 
     # -- what the conversation tells (Listener) --
@@ -305,6 +331,13 @@ class Run(SupervisedRun):
         if self._watch is not None:
             self._watch.supervisor_answered()
         super().connected()
+
+    def disconnected(self, trouble: Unreachable) -> None:
+        """Has the pod looked at, too: its watch may hang on the same dead connection, and say nothing."""
+        if self._watch is not None and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._watch.look())
+            self._tasks.append(self._looking)
+        super().disconnected(trouble)
 
     def _away(self, trouble: Unreachable) -> str:
         run = "the run goes on in it, and " if self._started else ""

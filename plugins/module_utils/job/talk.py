@@ -24,6 +24,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook im
 from ansible_collections.jobpods.controller.plugins.module_utils.job.parties import PayloadSource
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
+from ansible_collections.jobpods.controller.plugins.module_utils.job.redaction import hide
 from ansible_collections.jobpods.controller.plugins.module_utils.job.verdict import verdict
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import Ended
@@ -245,6 +246,10 @@ class SupervisedRun(ABC):
         return self._outcome(failure)
 
     def _outcome(self, failure: Failure | None, ended: Ended | None = None) -> Outcome:
+        if failure is not None:
+            environment = self._launch.group.execution_environment
+            registry = environment.registry if environment is not None else None
+            hide(failure, [*self._launch.credentials.secrets, *([registry.password] if registry else ())])
         return Outcome(failure, self.summary, ended, self.may_have_run(ended), self._request.repeated)
 
     def may_have_run(self, ended: Ended | None) -> bool:

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, shortened
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import (
+    REASONS,
+    Failure,
+    shortened,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import one_line, plain_text
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Summary, TaskFailure
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import Ended
@@ -20,6 +24,7 @@ _INVENTORY_ERROR = re.compile(
 
 SENTENCE_LIMIT = 1024
 """Characters of the supervisor's reason that a message repeats."""
+_ERROR = re.compile(r"^\[?ERROR\b", re.MULTILINE)
 _PREFIX = re.compile(r"(?:\[ERROR\]:|ERROR!|[\w.-]+: error:)\s*")
 _LOCKED_KEY = re.compile(r"Bad passphrase, try again for .*ssh_key_data")
 _REFUSED_KEY = re.compile(r'Error loading key ".*ssh_key_data": (.+)')
@@ -65,6 +70,12 @@ def _exited(ended: Ended, summary: Summary, place: str) -> Failure | None:
     if summary.status == "successful" and summary.eof and ended.returncode == 0 and summary.stats:
         return None
     said = "\n".join(map(plain_text, summary.last_lines))
+    if ended.memory_kills:
+        return _out_of_memory(ended, _unsuccessful(ended, summary, said, place), summary)
+    return _unsuccessful(ended, summary, said, place)
+
+
+def _unsuccessful(ended: Ended, summary: Summary, said: str, place: str) -> Failure:
     if summary.status == "failed" and summary.eof:
         return _playbook_failed(ended, summary, said, place)
     if summary.status == "successful" and summary.eof and ended.returncode == 0:
@@ -78,6 +89,22 @@ def _exited(ended: Ended, summary: Summary, place: str) -> Failure | None:
     return Failure(
         "RunnerFailed", message, traceback="\n".join(filter(None, (summary.explanation, ended.stderr, said)))
     )
+
+
+def _out_of_memory(ended: Ended, failure: Failure, summary: Summary) -> Failure:
+    """What to tell of a run of which the kernel has killed processes.
+
+    With a recap the playbook itself came to its end, and says which tasks failed.
+    """
+    several = "a process" if ended.memory_kills == 1 else f"{ended.memory_kills} processes"
+    kernel = f"the kernel killed {several} of the run for using more memory than the container's limit"
+    details = {**failure.details, "memory_kills": ended.memory_kills}
+    hint = REASONS["OOMKilled"].hint
+    if summary.stats:
+        message = f"{failure.message} In it {kernel}."
+        return Failure(failure.reason, message, hint=hint, details=details, traceback=failure.traceback)
+    message = f"The playbook did not come to its end: {kernel}."
+    return Failure("OOMKilled", message, details=details, traceback=failure.traceback)
 
 
 def _playbook_failed(ended: Ended, summary: Summary, said: str, place: str) -> Failure:
@@ -95,6 +122,9 @@ def _playbook_failed(ended: Ended, summary: Summary, said: str, place: str) -> F
         "failed_hosts": sorted(failure.host for failure in failures),
         "tasks": [failure.as_detail() for failure in failures],
     }
+    if not failures and _was_cut_short(summary, said):
+        message = "ansible-playbook ended in the middle of a play, without an error or a recap."
+        return Failure("RunnerFailed", message, traceback="\n".join(filter(None, (ended.stderr, said))))
     if not failures:
         message = f"The playbook failed: {_error_line(summary.complaint or said)}"
         return Failure(
@@ -102,6 +132,11 @@ def _playbook_failed(ended: Ended, summary: Summary, said: str, place: str) -> F
         )
     message = f"The playbook failed on {_named(failures)}."
     return Failure("PlaybookFailed", message, details=details, traceback=ended.stderr)
+
+
+def _was_cut_short(summary: Summary, said: str) -> bool:
+    """Whether ansible-playbook began, and then neither went on nor said why: something has killed it."""
+    return summary.play_started and not summary.stats and not _ERROR.search(said)
 
 
 def _key_trouble(said: str) -> Failure | None:

@@ -553,6 +553,12 @@ def container_usage(root: str = "/sys/fs/cgroup") -> tuple[int | None, float | N
     return memory, None if nanoseconds is None else nanoseconds / 1e9
 
 
+def memory_kills(root: str = "/sys/fs/cgroup") -> int | None:
+    """How many processes of this container the kernel has killed for want of memory; None where not told."""
+    kills = _read_number(root + "/memory.events", "oom_kill")
+    return kills if kills is not None else _read_number(root + "/memory/memory.oom_control", "oom_kill")
+
+
 def find_program(name: str) -> str | None:
     """Path of an executable on PATH."""
     for folder in os.get_exec_path():
@@ -992,6 +998,7 @@ class Supervisor:
                 "message": message,
                 "memory_peak": memory,
                 "cpu_seconds": cpu,
+                "memory_kills": memory_kills(),
                 "elapsed": None if worker is None else round(time.monotonic() - worker.started, 3),
                 "left": left,
             }

@@ -221,6 +221,7 @@ class Ended:
         cpu_seconds: of the container.
         elapsed: seconds from the runner's start to now.
         left: processes of the run that could not be killed.
+        memory_kills: processes that the kernel killed for want of memory in the container.
     """
 
     offset: int
@@ -233,6 +234,7 @@ class Ended:
     cpu_seconds: float | None
     elapsed: float | None
     left: int
+    memory_kills: int | None = None
 
 
 Message: TypeAlias = "Hello | Received | Started | Output | Beat | Canceling | Kept | Ended"
@@ -280,6 +282,7 @@ def message(record: Record) -> Message | None:
             fields.maybe_seconds("cpu_seconds"),
             fields.maybe_seconds("elapsed"),
             fields.count("left"),
+            fields.maybe_count("memory_kills"),
         )
     return None
 

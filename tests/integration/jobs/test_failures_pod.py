@@ -17,9 +17,6 @@ from kubernetes import client
 
 Options = dict[str, Any]
 
-PENDING = 20
-"""Seconds within which scheduler and kubelet have said what is wrong, on a slow machine, too."""
-
 
 def failed(controller: Controller, job: Options, **group: Any) -> dict[str, Any]:
     """The facts of a job that ended in its pod; checks what all of them share."""
@@ -81,26 +78,12 @@ def test_an_image_without_python(
     assert "python3" in facts["failure"]["message"]
 
 
-def test_an_image_whose_entrypoint_never_runs_the_job(controller: Controller, job: Options) -> None:
-    environment = {"image": "localhost/pause:1", "pull": "never"}
-    facts = failed(controller, job, execution_environment=environment, pod_pending_timeout=PENDING)
-    assert facts["failure"]["reason"] == "RunnerMissing"
-    assert "entrypoint" in facts["failure"]["message"]
-
-
 def test_an_image_without_ansible_runner(controller: Controller, job: Options) -> None:
     """The image has it, but not on the PATH that the pod gets: to the supervisor that is the same."""
     override = worker(env=[{"name": "PATH", "value": "/usr/bin:/bin"}], imagePullPolicy="IfNotPresent")
     facts = failed(controller, job, execution_environment=None, pod_spec_override=override)
     assert facts["failure"]["reason"] == "RunnerMissing"
     assert "ansible-runner is not on" in facts["failure"]["message"]
-
-
-def test_no_node_that_fits(controller: Controller, job: Options) -> None:
-    override = {"spec": {"nodeSelector": {"disk": "ssd"}}}
-    facts = failed(controller, job, pod_spec_override=override, pod_pending_timeout=PENDING)
-    assert facts["failure"]["reason"] == "Unschedulable"
-    assert "node" in facts["failure"]["message"]
 
 
 def test_a_pod_spec_that_is_wrong(controller: Controller, job: Options) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.jobpods.controller.tests.integration.conftest import LOCAL
+from ansible_collections.jobpods.controller.tests.integration.conftest import LOCAL, job_pods
 from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller
+from kubernetes import client
 
 Options = dict[str, Any]
 
@@ -38,6 +39,40 @@ def test_a_project_that_does_not_exist(controller: Controller, job: Options) -> 
     failure = refused(controller, {**job, "project": "nowhere"})
     assert failure["reason"] == "ProjectNotFound"
     assert str(controller.folder / "nowhere") in failure["message"]
+
+
+def test_a_project_that_is_too_large(
+    controller: Controller, job: Options, core: client.CoreV1Api, namespace: str
+) -> None:
+    """Its pod is made meanwhile, and goes with it."""
+    with (controller.folder / "project" / "disk.img").open("wb") as file:
+        file.truncate(2 << 30)  # nothing of it is on this machine's disk
+    result = controller.verb("container_group_job", **job)
+    facts = result["job"]
+    assert (facts["status"], facts["failure"]["reason"]) == ("error", "PayloadTooLarge"), result
+    assert "project/disk.img (2048 MiB)" in facts["failure"]["message"]
+    assert not result["changed"]
+    assert job_pods(core, namespace) == []
+
+
+def test_a_project_that_can_t_be_updated(controller: Controller) -> None:
+    missing = controller.folder / "no-repository"
+    result = controller.play(
+        [
+            {
+                "jobpods.controller.project": {
+                    "name": "site",
+                    "scm_type": "git",
+                    "scm_url": f"file://{missing}",
+                }
+            },
+            {"jobpods.controller.project_update": {"project": "site"}, "ignore_errors": True},
+        ]
+    ).results["localhost"][-1]
+    facts = result["job"]
+    assert (facts["status"], facts["failure"]["reason"]) == ("error", "ProjectUpdateFailed"), result
+    assert str(missing) in facts["failure"]["message"] + facts["result_traceback"]
+    assert facts["failure"]["hint"] in result["msg"]
 
 
 def test_an_inventory_that_does_not_exist(controller: Controller, job: Options) -> None:

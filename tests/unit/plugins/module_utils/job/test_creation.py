@@ -19,7 +19,10 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.retry import RetryPolicy
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job import creation
-from ansible_collections.jobpods.controller.plugins.module_utils.job.creation import Creation
+from ansible_collections.jobpods.controller.plugins.module_utils.job.creation import (
+    Creation,
+    CreationLimits,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pull_secret import PullSecret
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
@@ -77,19 +80,19 @@ class Notes:
 class Scene:
     """A creation, its cluster, and whom it tells."""
 
-    def __init__(self, server: ApiServer, client: ClusterClient, patience: float) -> None:
+    def __init__(self, server: ApiServer, client: ClusterClient, limits: CreationLimits) -> None:
         self.server = server
         self.notes = Notes()
         self.told = Told()
         self.stop: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
-        self.creation = Creation(client, patience, self.notes, self.told)
-        self._client, self._patience = client, patience
+        self.creation = Creation(client, limits, self.notes, self.told)
+        self._client, self._limits = client, limits
 
     def add_secret(self, *replies: Reply) -> PullSecret:
         """Has the pod need an image pull secret, whose creates are answered so."""
         identity, registry = PodIdentity(1, "u", 1, "here"), Registry("quay.io", "me", "s3cret")
         secret = PullSecret(self._client, identity, "jobs", registry, self.told)
-        self.creation = Creation(self._client, self._patience, self.notes, self.told, secret)
+        self.creation = Creation(self._client, self._limits, self.notes, self.told, secret)
         self.server.on("POST", SECRETS, *replies)
         return secret
 
@@ -125,16 +128,18 @@ async def server(authority: Authority, tmp_path: Path) -> AsyncIterator[ApiServe
 
 
 @asynccontextmanager
-async def scene(server: ApiServer, authority: Authority, patience: float = 3600) -> AsyncIterator[Scene]:
+async def scene(
+    server: ApiServer, authority: Authority, patience: float = 3600, outage: float = 3600
+) -> AsyncIterator[Scene]:
     connection = Connection(host=server.url, source="the test", token=SENT, ca_text=authority.pem)
     retry = RetryPolicy(attempts=2, first_delay=0.001)
     async with ClusterClient(connection, environ={}, retry=retry) as client:
-        yield Scene(server, client, patience)
+        yield Scene(server, client, CreationLimits(patience, outage))
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(creation, "QUOTA_BACKOFF", (0.01,))
+    monkeypatch.setattr(creation, "BACKOFF", (0.01,))
 
 
 async def test_pod_is_made_and_noted(server: ApiServer, authority: Authority) -> None:
@@ -235,12 +240,79 @@ async def test_quota_after_a_broken_create_that_made_nothing(server: ApiServer, 
         assert (at.asked("POST"), at.asked("GET")) == (3, 1)
 
 
+IN_TROUBLE = status(500, "Internal error occurred: etcdserver: leader changed", "InternalError")
+BUSY = status(429, "too many requests", "TooManyRequests")
+
+
+async def test_server_in_trouble_is_tried_again(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        at.answers(IN_TROUBLE, IN_TROUBLE, BUSY, BUSY, MADE)  # each try is two requests
+        assert await at.create() == POD
+        assert at.known == (True, "u1")
+        *waited, made = at.notes.columns
+        assert made == NOTED
+        assert [columns["status"] for columns in waited] == ["pending", "pending"]
+        assert "leader changed" in waited[0]["job_explanation"]
+        (warning,) = at.told.warnings
+        assert warning.startswith("the pod can't be made now, which is tried for 3600 s: ")
+        assert "leader changed" in warning
+
+
+async def test_server_in_trouble_is_not_tried_for_ever(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority, outage=0.1) as at:
+        at.answers(IN_TROUBLE)
+        with pytest.raises(Unreachable) as caught:
+            await at.create()
+        assert caught.value.failure.reason == "APIServerError"
+        assert "longer than cluster_outage_timeout (0 s)" in caught.value.failure.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "may_exist"),
+    [
+        pytest.param(IN_TROUBLE, True, id="500"),
+        pytest.param(BUSY, False, id="429"),
+        pytest.param(
+            status(500, 'Internal error occurred: failed calling webhook "a": refused', "InternalError"),
+            False,
+            id="webhook",
+        ),
+    ],
+)
+async def test_pod_of_a_server_in_trouble(
+    server: ApiServer, authority: Authority, answer: Reply, may_exist: bool
+) -> None:
+    async with scene(server, authority, outage=0) as at:
+        at.answers(answer)
+        with pytest.raises(Unreachable) as caught:
+            await at.create()
+        assert caught.value.failure.reason == "APIServerError"
+        assert at.known == (may_exist, None)
+
+
+async def test_server_that_goes_away_while_there_is_no_room(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        at.answers(FULL, hang_up, hang_up, MADE)
+        assert await at.create() == POD
+        assert len(at.told.warnings) == 2
+
+
+async def test_pod_of_an_unanswered_create_may_be_what_fills_the_quota_later(
+    server: ApiServer, authority: Authority
+) -> None:
+    async with scene(server, authority) as at:
+        at.answers(IN_TROUBLE, IN_TROUBLE, FULL)
+        at.shows(SHOWN)
+        assert await at.create() == POD
+        assert at.known == (True, "u1")
+
+
 async def test_server_that_is_not_there(authority: Authority) -> None:
     nowhere = ApiServer(None)
     nowhere.port = 1
     connection = Connection(host="https://127.0.0.1:1", source="the test", token=SENT, ca_text=authority.pem)
     async with ClusterClient(connection, environ={}) as client:
-        at = Scene(nowhere, client, 3600)
+        at = Scene(nowhere, client, CreationLimits(3600, 3600))
         with pytest.raises(Unreachable):
             await at.create()
         assert at.known == (False, None)
@@ -261,7 +333,7 @@ async def test_stop_before_the_create(server: ApiServer, authority: Authority) -
 async def test_stop_while_the_quota_is_waited_for(
     server: ApiServer, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(creation, "QUOTA_BACKOFF", (3600.0,))
+    monkeypatch.setattr(creation, "BACKOFF", (3600.0,))
     async with scene(server, authority) as at:
         at.answers(FULL)
         task = asyncio.create_task(at.create())
@@ -402,7 +474,7 @@ async def test_stop_while_the_secret_is_made(server: ApiServer, authority: Autho
 async def test_server_that_is_not_there_for_the_secret(server: ApiServer, authority: Authority) -> None:
     connection = Connection(host="https://127.0.0.1:1", source="the test", token=SENT, ca_text=authority.pem)
     async with ClusterClient(connection, environ={}) as client:
-        at = Scene(server, client, 3600)
+        at = Scene(server, client, CreationLimits(3600, 3600))
         secret = at.add_secret(SECRET_MADE)
         with pytest.raises(Unreachable):
             await at.create()

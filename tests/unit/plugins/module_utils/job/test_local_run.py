@@ -452,3 +452,13 @@ async def test_a_killed_job_process_leaves_no_process_and_no_folder(
         await asyncio.sleep(0.05)
     with suppress(OSError):
         scene.job_folder.rmdir()
+
+
+async def test_a_failure_has_none_of_the_job_s_secrets(scene: Scene, scripted: Callable[[str], None]) -> None:
+    machine = {"credential_type": "machine", "inputs": {"password": "S3CRET-word"}}
+    scene.params = {"credentials": [machine]}
+    complaint = "sys.stderr.write('no login with S3CRET-word')\n"
+    scripted(BEGIN + event(2, "verbose", "I am") + complaint + "sys.exit(3)\n")
+    outcome = await scene.executed()
+    assert outcome.failure is not None and outcome.failure.reason == "RunnerFailed"
+    assert "no login with ********" in outcome.failure.traceback

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_state import (
-    event_trouble,
     evidence,
     final_trouble,
     lasting_trouble,
+    pending_words,
     pod_state,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.supervisor import EXIT_CONTROLLER_LOST
@@ -55,6 +55,14 @@ def disruption(reason: str) -> list[dict[str, Any]]:
 
 
 FINAL = [
+    pytest.param(
+        pod(state=waiting("CreateContainerConfigError", "container's runAsUser breaks non-root policy")),
+        "ContainerConfig",
+        id="non-root",
+    ),
+    pytest.param(
+        pod(state=waiting("CreateContainerConfigError", 'secret "x" not found')), None, id="may-be-created"
+    ),
     pytest.param(pod(state=waiting("ContainerCreating")), None, id="creating"),
     pytest.param(pod("Running", state={"running": {}}), None, id="running"),
     pytest.param(
@@ -182,6 +190,8 @@ UNSCHEDULABLE = [
     {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
 ]
 
+NO_CLAIM = [{**UNSCHEDULABLE[0], "message": '0/1 nodes: persistentvolumeclaim "x" not found.'}]
+
 
 @pytest.mark.parametrize(
     ("document", "reason"),
@@ -190,6 +200,7 @@ UNSCHEDULABLE = [
         pytest.param(pod(state=waiting("CreateContainerConfigError", "x")), "ContainerConfig", id="config"),
         pytest.param(pod(state=waiting("CreateContainerError", "x")), "ContainerStart", id="start"),
         pytest.param(pod(node="", conditions=UNSCHEDULABLE), "Unschedulable", id="unschedulable"),
+        pytest.param(pod(node="", conditions=NO_CLAIM), "VolumeMount", id="claim"),
         pytest.param(pod(node="node1", conditions=UNSCHEDULABLE), None, id="scheduled-meanwhile"),
         pytest.param(pod(state=waiting("ContainerCreating")), None, id="nothing-wrong"),
     ],
@@ -199,17 +210,60 @@ def test_lasting_trouble(document: dict[str, Any], reason: str | None) -> None:
     assert (failure.reason if failure else None) == reason
 
 
-def test_events_tell_what_the_status_does_not() -> None:
-    state = pod_state(pod(state=waiting("ContainerCreating")), "worker")
-    events = [
-        {"type": "Normal", "reason": "Scheduled", "message": "fine"},
-        {"type": "Warning", "reason": "FailedMount", "message": 'configmap "x" not found'},
-    ]
-    failure = event_trouble(state, events)
-    assert failure is not None
-    assert failure.reason == "VolumeMount"
-    assert 'configmap "x" not found' in failure.message
-    assert event_trouble(state, events[:1]) is None
+SCHEDULED = {"type": "Normal", "reason": "Scheduled", "message": "fine"}
+PULLING = {"type": "Normal", "reason": "Pulling", "message": 'Pulling image "x"'}
+NO_CONFIG_MAP = {"type": "Warning", "reason": "FailedMount", "message": 'configmap "x" not found'}
+NO_NETWORK = {"type": "Warning", "reason": "FailedCreatePodSandBox", "message": "cni plugin not initialized"}
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        pytest.param([SCHEDULED], None, id="nothing-wrong"),
+        pytest.param([SCHEDULED, NO_CONFIG_MAP], "VolumeMount", id="mount"),
+        pytest.param([SCHEDULED, NO_NETWORK], "ContainerStart", id="network"),
+        pytest.param([SCHEDULED, NO_CONFIG_MAP, NO_NETWORK], "ContainerStart", id="the-last-counts"),
+        pytest.param([SCHEDULED, NO_CONFIG_MAP, PULLING], None, id="over"),
+    ],
+)
+def test_events_tell_what_the_status_does_not(events: list[dict[str, Any]], reason: str | None) -> None:
+    failure = lasting_trouble(pod_state(pod(state=waiting("ContainerCreating")), "worker"), events)
+    assert (failure.reason if failure else None) == reason
+    if failure:
+        assert events[-1]["message"] in failure.message
+        assert failure.details["event"] == events[-1]["reason"]
+    running = pod_state(pod("Running", state={"running": {}}), "worker")
+    assert lasting_trouble(running, events) is None
+
+
+def scheduling(reason: str, message: str) -> list[dict[str, Any]]:
+    return [{"type": "PodScheduled", "status": "False", "reason": reason, "message": message}]
+
+
+GATED = scheduling("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
+UNREADABLE = {"reason": "EventsNotReadable", "message": "may not list events"}
+
+
+@pytest.mark.parametrize(
+    ("document", "events", "words"),
+    [
+        pytest.param(pod(node="", conditions=GATED), [], "Scheduling is blocked", id="gate"),
+        pytest.param(pod(init={"running": {}}), [PULLING], "init container 'prepare' still runs", id="init"),
+        pytest.param(pod(), [SCHEDULED, PULLING], 'Pulling: Pulling image "x"', id="event"),
+        pytest.param(pod(), [UNREADABLE], "can't be read: may not list events", id="no-right"),
+        pytest.param(pod(), [], "nothing tells why", id="nothing"),
+    ],
+)
+def test_what_a_pending_pod_waits_for(
+    document: dict[str, Any], events: list[dict[str, Any]], words: str
+) -> None:
+    assert words in pending_words(document, events)
+
+
+def test_a_sidecar_that_runs_is_no_init_container_that_keeps_the_pod_waiting() -> None:
+    document = pod(init={"running": {}})
+    document["spec"]["initContainers"] = [{"name": "prepare", "restartPolicy": "Always"}]
+    assert "prepare" not in pending_words(document, [])
 
 
 def test_evidence_has_the_clusters_words_and_no_spec() -> None:
@@ -220,3 +274,42 @@ def test_evidence_has_the_clusters_words_and_no_spec() -> None:
     assert "OOMKilled" in words
     assert "Normal Pulled: ok" in words
     assert "hidden" not in words
+
+
+@pytest.mark.parametrize(
+    ("words", "retryable"),
+    [
+        ("Pod ephemeral local storage usage exceeds the total limit of containers 50Mi. ", False),
+        ('Container worker exceeded its local ephemeral storage limit "50Mi". ', False),
+        ('Usage of EmptyDir volume "runner" exceeds the limit "10Mi". ', False),
+        ("The node was low on resource: memory. Container worker was using 9Gi, request is 1Gi, ", True),
+        ("Eviction API: evicting", True),
+    ],
+)
+def test_an_eviction_for_the_pod_s_own_limit_would_come_again(words: str, retryable: bool) -> None:
+    failure = final_trouble(pod_state(pod("Failed", reason="Evicted", message=words), "worker"))
+    assert failure is not None
+    assert (failure.reason, failure.retryable) == ("Evicted", retryable)
+    assert failure.message.startswith("The pod was evicted from node node1: ")
+    assert ("launch again" in failure.hint.lower()) == retryable
+
+
+BY_KUBELET = disruption("TerminationByKubelet")
+SHUTDOWN = "Pod was terminated in response to imminent node shutdown."
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "expected"),
+    [
+        ("Evicted", "The node was low on resource: memory. ", "Evicted"),
+        ("Preempting", "Preempted in order to admit critical pod", "Preempted"),
+        ("Terminated", SHUTDOWN, "NodeLost"),
+    ],
+)
+def test_what_a_kubelet_ends_pods_for(reason: str, message: str, expected: str) -> None:
+    """Recorded: a node that shuts down, or makes room for a critical pod of its own, can't be had here."""
+    document = pod("Failed", state=ended("Error", 143), conditions=BY_KUBELET, reason=reason, message=message)
+    failure = final_trouble(pod_state(document, "worker"))
+    assert failure is not None
+    assert failure.reason == expected
+    assert message.strip() in failure.message

@@ -28,7 +28,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.events impo
     Summary,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_state import (
-    event_trouble,
     evidence,
     final_trouble,
     lasting_trouble,
@@ -376,7 +375,7 @@ def container_that_waits(words: str) -> Failure | None:
 
 
 def event_of_the_pod(words: str) -> Failure | None:
-    return event_trouble(pod(), [{"reason": "FailedMount", "message": words}])
+    return lasting_trouble(pod(), [{"reason": "FailedMount", "message": words}])
 
 
 @pytest.mark.parametrize("words", [HOSTILE, UNFINISHED], ids=["sequences", "unfinished"])

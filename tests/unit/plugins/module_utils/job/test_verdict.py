@@ -173,3 +173,44 @@ def test_hint_is_of_failed_tasks_only_where_there_are_some() -> None:
     assert without is not None
     assert with_tasks.hint == "See the failed tasks in the output."
     assert without.hint == "Read the output."
+
+
+BEGUN = {"status": "failed", "playbook_started": True, "play_started": True}
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        pytest.param({**BEGUN, "stats": False}, "OOMKilled", id="playbook-killed"),
+        pytest.param({"status": "running", "eof": False, "stats": False}, "OOMKilled", id="runner-killed"),
+        pytest.param({**BEGUN, **several("a")}, "PlaybookFailed", id="task-killed"),
+    ],
+)
+def test_kills_for_want_of_memory_are_told(said: dict[str, Any], reason: str) -> None:
+    failure = verdict(replace(GOOD, returncode=2, memory_kills=2), summary(**said), 0)
+    assert failure is not None
+    assert failure.reason == reason
+    assert "the kernel killed 2 processes of the run for using more memory" in failure.message
+    assert "memory limit" in failure.hint
+    assert failure.details["memory_kills"] == 2
+
+
+def test_a_kill_that_the_playbook_got_over_is_no_failure() -> None:
+    assert verdict(replace(GOOD, memory_kills=1), summary(), 0) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        pytest.param(["PLAY [all] ***", "TASK [Wait] ***"], "RunnerFailed", id="killed"),
+        pytest.param(["PLAY [all] ***", "[ERROR]: the role 'x' was not found"], "PlaybookFailed", id="error"),
+        pytest.param(
+            ["PLAY [all] ***", "ERROR! the role 'x' was not found"], "PlaybookFailed", id="old-error"
+        ),
+    ],
+)
+def test_playbook_that_ends_without_a_recap(lines: list[str], reason: str) -> None:
+    failure = verdict(replace(GOOD, returncode=1), summary(**BEGUN, stats=False, last_lines=deque(lines)), 0)
+    assert failure is not None
+    assert failure.reason == reason
+    assert "PLAY [all]" in failure.traceback

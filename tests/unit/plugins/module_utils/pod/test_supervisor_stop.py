@@ -355,3 +355,22 @@ def test_usage_comes_from_the_cgroup(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert supervisor.container_usage(str(tmp_path)) == usage
+
+
+@pytest.mark.parametrize(
+    ("files", "kills"),
+    [
+        ({"memory.events": "low 0\noom 3\noom_kill 2\noom_group_kill 0\n"}, 2),
+        ({"memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"}, 1),
+        ({"memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\n"}, None),
+        ({}, None),
+    ],
+    ids=["v2", "v1", "old v1", "none"],
+)
+def test_kills_for_want_of_memory_come_from_the_cgroup(
+    tmp_path: Path, files: dict[str, str], kills: int | None
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert supervisor.memory_kills(str(tmp_path)) == kills

@@ -181,6 +181,7 @@ ENDED = {
     "cpu_seconds": 1.5,
     "elapsed": 2,
     "left": 0,
+    "memory_kills": 1,
 }
 
 
@@ -191,7 +192,7 @@ def record_of(kind: str, facts: object, position: int = 0) -> wire.Record:
 def test_messages_carry_their_fields() -> None:
     assert wire.message(record_of("hello", HELLO)) == wire.Hello(1, "running", 5, 0, 9)
     assert wire.message(record_of("ended", ENDED, 44)) == wire.Ended(
-        44, "exit", 0, None, "", "", None, 1.5, 2.0, 0
+        44, "exit", 0, None, "", "", None, 1.5, 2.0, 0, 1
     )
     assert wire.message(wire.Record("output", 1, 3, b"{")) == wire.Output(3, b"{")
     assert wire.message(record_of("received", {"whole": True}, 8)) == wire.Received(8, True)
