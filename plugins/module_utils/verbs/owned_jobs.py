@@ -121,6 +121,8 @@ class OwnedJobs:
             order: what job.
             prepare: waits for what it needs.
             child: it is one of several that run at once for another one.
+
+        Where this is cancelled, so is the job; it has ended then.
         """
         return await self._insist(self._make(order, prepare, child))
 
@@ -148,6 +150,9 @@ class OwnedJobs:
             return await asyncio.shield(making)
         except asyncio.CancelledError:  # its row may be there, which must not stay without an owner
             making.add_done_callback(_cancel_made)
+            await asyncio.wait((making,))
+            if making.exception() is None:
+                await making.result().ended()
             raise
 
     async def _make(self, order: Order, prepare: Prepare, child: bool) -> OwnedJob:

@@ -147,8 +147,8 @@ class WorkflowRun(PodlessRun):
 
     async def _run(self) -> Outcome:
         while True:
-            decide_next = cancel if self._cancel.done() else decide
-            decision = decide_next(self._nodes, self._statuses)
+            canceled = self._cancel.done()
+            decision = (cancel if canceled else decide)(self._nodes, self._statuses)
             for identifier in decision.do_not_run:
                 self._statuses[identifier] = DO_NOT_RUN
                 self._progress.step(f"node {identifier} will not run", verbosity=1)
@@ -156,17 +156,31 @@ class WorkflowRun(PodlessRun):
                 if identifier in self._running:
                     self._running[identifier].owner.cancel(self._cancel.result().message)
             for identifier in decision.start:
-                await self._start(identifier)
+                if not self._cancel.done():
+                    await self._start(identifier)
             if decision.status is not None:
                 return self._outcome(decision.status, decision.explanation)
+            if self._cancel.done() and not canceled:  # meanwhile: what was started is to be cancelled, too
+                continue
             if self._running.keys() >= set(decision.start):  # else one has failed already: look again
                 await self._wait()
 
     async def _start(self, identifier: str) -> None:
-        """Starts the job of a node; one that can't be started has failed."""
+        """Starts the job of a node; one that can't be started has failed.
+
+        To start one may take long (its inventory is read, for example): a cancel ends that, too.
+        """
         self._artifacts[identifier] = self._before(identifier)
+        starting = asyncio.ensure_future(self._start_node(identifier, dict(self._artifacts[identifier])))
         try:
-            job = await self._start_node(identifier, dict(self._artifacts[identifier]))
+            await asyncio.wait((starting, self._cancel), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            starting.cancel()  # has no effect on what is done
+            await asyncio.gather(starting, return_exceptions=True)
+        if starting.cancelled():
+            return
+        try:
+            job = starting.result()
         except Failure as failure:
             self._statuses[identifier] = "error"
             self._failed.append(f"node {identifier} (could not be started: {failure.message})")

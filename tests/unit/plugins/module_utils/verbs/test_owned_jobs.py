@@ -115,13 +115,13 @@ async def test_job_whose_making_is_cancelled_gets_its_end(
     starting = asyncio.create_task(jobs.start(ORDER, never))
     await asyncio.to_thread(begun.wait, DEADLINE)
     starting.cancel()
-    await asyncio.wait((starting,))
-    assert starting.cancelled()
     closing = asyncio.create_task(jobs.close())
     await asyncio.sleep(0)
     go_on.set()
-    await closing
+    await asyncio.wait((starting,))
+    assert starting.cancelled()
     assert [job.status for job in stock.all_jobs()] == ["canceled"]
+    await closing
 
 
 async def test_job_that_can_t_be_made_is_no_job(
