@@ -317,6 +317,14 @@ job:
       description: The jobs of a sliced job or a workflow, in the same form.
       type: list
       elements: dict
+id:
+  description: C(id) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: int
+status:
+  description: C(status) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: str
 stdout:
   description: What the playbook printed, at most its last MiB.
   returned: always

@@ -75,7 +75,7 @@ def job_result(store: JobStore, job_id: int) -> dict[str, Any]:
     """The result of a verb about one job, as it stands in the store.
 
     Returns:
-        `changed`, `failed`, `msg`, `job`, `stdout` and `stdout_truncated`, as design section 5 says.
+        `changed`, `failed`, `msg`, what `of_job` says, `stdout` and `stdout_truncated`.
     """
     record = store.get(job_id)
     stdout, truncated = store.stdout(job_id, STDOUT_LIMIT)
@@ -83,10 +83,20 @@ def job_result(store: JobStore, job_id: int) -> dict[str, Any]:
         "changed": _changed(record),
         "failed": record.status in ("failed", "error", "canceled"),
         "msg": plain_text(sentence(record)),
-        "job": job_facts(record, [job_facts(child) for child in store.children(job_id)]),
+        **of_job(job_facts(record, [job_facts(child) for child in store.children(job_id)])),
         "stdout": plain_text(stdout),
         "stdout_truncated": truncated,
     }
+
+
+def of_job(facts: dict[str, Any]) -> dict[str, Any]:
+    """What a result says of its job; `id` and `status` are where playbooks for `awx.awx` look for them.
+
+    Args:
+        facts: the value of `job`.
+    """
+    told = {"id": facts["id"], "status": facts["status"], "job": facts}
+    return {**told, "job_info": {"id": facts["id"]}} if facts["type"] == "workflow_job" else told
 
 
 def refusal(failure: Failure, *, name: str = "", controller_node: str = "") -> dict[str, Any]:
@@ -129,7 +139,7 @@ def refusal(failure: Failure, *, name: str = "", controller_node: str = "") -> d
         "changed": False,
         "failed": True,
         "msg": advice(failure.reason, failure.message, failure.hint),
-        "job": _plain(job),
+        **of_job(_plain(job)),
         "stdout": "",
         "stdout_truncated": False,
     }

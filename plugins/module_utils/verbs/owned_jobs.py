@@ -236,7 +236,7 @@ class OwnedJobs:
         """The result where the store can't give one: what is in the way, and of which job."""
         result = refusal(trouble, name=job.name, controller_node=self.request.controller_node)
         result["changed"] = True  # as far as can be known
-        result["job"]["id"] = job.id
+        result["id"] = result["job"]["id"] = job.id
         return result
 
     def folder(self, job: OwnedJob) -> Path:

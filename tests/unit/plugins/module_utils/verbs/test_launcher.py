@@ -187,7 +187,14 @@ def test_job_process_that_ends_without_a_result_is_told(scene: Scene, script: st
 
 
 KILLED = "os.kill(os.getpid(), signal.SIGKILL)"
-STORED = {"id": 7, "name": "site.yml", "status": "running", "pod_name": "pod-1", "namespace": "jobs"}
+STORED = {
+    "id": 7,
+    "type": "job",
+    "name": "site.yml",
+    "status": "running",
+    "pod_name": "pod-1",
+    "namespace": "jobs",
+}
 PART = {"pod_name": "pod-2", "namespace": "jobs", "finished": None}
 
 

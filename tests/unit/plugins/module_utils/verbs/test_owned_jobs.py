@@ -150,7 +150,7 @@ async def test_trouble_is_why_the_end_is_not_stored(jobs: OwnedJobs, monkeypatch
     assert "disk full" in job.trouble.message
     result = jobs.refusal(job, job.trouble)
     assert (result["changed"], result["failed"]) == (True, True)
-    assert (result["job"]["id"], result["job"]["name"]) == (job.id, "site.yml")
+    assert (result["id"], result["job"]["id"], result["job"]["name"]) == (job.id, job.id, "site.yml")
 
 
 async def test_job_is_told_by_its_number_and_as_a_child_where_it_is_one(stock: Stock) -> None:
