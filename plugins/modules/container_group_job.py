@@ -68,7 +68,7 @@ options:
     type: str
   name:
     description: What to call the job, in one line of at most 512 characters; without it, the playbook's
-      path.
+      path. A template is named by O(job_template).
     type: str
   project:
     description:
@@ -109,6 +109,7 @@ options:
         O(job_template), each takes the place of the template's own of its type and vault id.
     type: list
     elements: raw
+    aliases: [credential]
   tags:
     description: Only tasks with these tags.
     type: list
@@ -135,6 +136,7 @@ options:
   timeout:
     description: Seconds that the playbook may run, counted in the pod; V(0) is no limit.
     type: int
+    aliases: [job_timeout]
   job_slice_count:
     description:
       - Split the hosts into so many jobs, which run at once, each in a pod of its own. Hosts are sorted by

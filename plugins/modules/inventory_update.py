@@ -30,6 +30,7 @@ options:
     description: Name or id of the stored inventory source.
     type: str
     required: true
+    aliases: [name]
   inventory:
     description: Name or id of the inventory that it belongs to; chooses between sources of the same name.
     type: str

@@ -31,6 +31,7 @@ options:
     description: Name or id of the stored project.
     type: str
     required: true
+    aliases: [name]
   organization:
     description: Name or id of an organization; chooses between projects of the same name.
     type: str

@@ -33,6 +33,7 @@ options:
     description: Name or id of the stored workflow job template.
     type: str
     required: true
+    aliases: [name, workflow_template]
   organization:
     description: Name or id of an organization; chooses between templates of the same name.
     type: str

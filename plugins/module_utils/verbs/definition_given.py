@@ -62,6 +62,11 @@ class _Reader:
         self._names = Names(objects, folder, organization)
 
     def inline(self, given: Values) -> Definition:
+        if "name" in given and "project" not in given and "playbook" not in given:
+            raise _invalid(
+                f"job_template is missing: it names the template to launch (name: {given['name']} is what to"
+                " call a job); or give project, playbook and inventory."
+            )
         for name in ("project", "playbook", "inventory"):
             if name not in given:
                 raise _invalid(f"{name} is missing; give it, or the job_template to launch.")
