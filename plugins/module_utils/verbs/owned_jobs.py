@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import this_process
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import Pending
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import (
     JobRecord,
     NewJob,
@@ -25,6 +26,10 @@ from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import JobFeed, LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import OpenStore
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.waiting_line import WaitingLine
+
+OWNER_FRESH = 30.0
+"""Seconds without a heartbeat after which a waiting job's process is taken for gone, and others go first."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +109,14 @@ class OwnedJobs:
         request: of the process' launcher.
         opened: the store.
         feed: to the launcher.
+        line: of those of them that wait for a place.
     """
 
     def __init__(self, request: Request, opened: OpenStore, feed: LauncherFeed) -> None:
         self.request = request
         self.opened = opened
         self.feed = feed
+        self.line = WaitingLine(self._look)
         self._owned: list[OwnedJob] = []
         self._making: set[asyncio.Task[OwnedJob]] = set()
         self._ending: Callable[[JobOwner], None] | None = None
@@ -214,6 +221,9 @@ class OwnedJobs:
         if self._ending is not None:
             self._ending(job.owner)
         return job
+
+    async def _look(self, leases: Mapping[int, int]) -> Mapping[int, Pending]:
+        return await self.opened.calls(self.opened.store.look, leases, OWNER_FRESH)
 
     def cancel(self, why: str) -> None:
         """Cancels all of them, and those that come yet."""
