@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.capacity import group_candidates
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import ObjectStore, Values
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import DEFAULTS
@@ -75,13 +74,20 @@ class _Reader:
         organization = None
         if self._names.organization is not None:
             organization = self._objects.get("organization", self._names.organization, "organization").id
-        return Definition(options, groups, organization, slices_prompted="job_slice_count" in given)
+        return Definition(
+            options,
+            groups,
+            organization,
+            slices_prompted="job_slice_count" in given,
+            groups_given=self._names.groups_called(groups),
+        )
 
     def ad_hoc(self, given: Values) -> Definition:
         """An ad hoc command runs in the groups of its inventory, then of the inventory's organization."""
         credential = [given["credential"]] if "credential" in given else []
         module = {"project": None, "playbook": given["module_name"], "credentials": credential}
         options, groups = self._given({**given, **module})
+        called = self._names.groups_called(groups)
         number = stored_id(options["inventory"])
         inventory = self._names.values("inventory", number)
         organization = inventory.get("organization")
@@ -89,18 +95,10 @@ class _Reader:
             organization = self._objects.get("organization", self._names.organization, "organization").id
         notes: tuple[str, ...] = ()
         if not groups and options.get("container_group") is None:
-            owner = self._names.values("organization", organization)
-            found = group_candidates(
-                [],
-                inventory.get("instance_groups", []),
-                owner.get("instance_groups", []),
-                prevent_on_inventory=inventory.get("prevent_instance_group_fallback", False),
-            )
-            if found:
-                groups = tuple(found)
-            elif number is not None:
+            groups = self._names.groups({}, number, organization)
+            if not groups and number is not None:
                 groups, notes = self._names.default_group()
-        return Definition(options, groups, organization, notes=notes)
+        return Definition(options, groups, organization, groups_given=called, notes=notes)
 
     def _given(self, given: Values) -> tuple[Values, tuple[int, ...]]:
         """The options of a launch without a template, and the stored groups that they name."""

@@ -65,6 +65,49 @@ async def test_stored_objects_are_what_they_are_now(stock: Stock) -> None:
     assert stock.store.stdout(job["id"])[0].startswith("PLAY on new\n")
 
 
+async def test_groups_are_those_of_the_template_now(stock: Stock) -> None:
+    stock.template(inventory="many")
+    first = await launched(stock, job_template="deploy")
+    assert stock.store.get(first).container_group is None
+    stock.add("container_group", "pods", kubeconfig="/nowhere")
+    stock.template(inventory="many", instance_groups=["pods"])
+    assert "/nowhere" in await refused(stock, first)
+
+
+@pytest.mark.parametrize("option", ["instance_groups", "container_group"])
+async def test_groups_that_were_given_at_launch_stay_but_for_deleted_ones(stock: Stock, option: str) -> None:
+    (own,) = stock.objects.list("container_group", name="controlplane")
+    stock.add("container_group", "pods", kubeconfig="/nowhere")
+    given = {"project": "project", "playbook": "site.yml", "inventory": "a,"}
+    names = ["pods", "controlplane"] if option == "instance_groups" else "controlplane"
+    first = await launched(stock, **given, **{option: names})
+    assert (await again(stock, first))["status"] == "successful"
+    stock.objects.delete("container_group", Wanted("pods"))
+    job = await again(stock, first)
+    assert job["status"] == "successful"
+    assert stock.store.request(job["id"])["definition"]["groups"] == [own["id"]]
+
+
+async def test_job_whose_given_groups_were_all_deleted(stock: Stock) -> None:
+    request = {
+        "definition": {
+            "options": {},
+            "groups": [99],
+            "organization": None,
+            "job_template": None,
+            "allow_simultaneous": True,
+            "slices_prompted": False,
+            "groups_given": ["gone"],
+        },
+        "folder": str(stock.folder),
+        "check": False,
+    }
+    number = stock.store.create(NewJob("u" * 32, "job", "old", True, "here", request=request))
+    assert await refused(stock, number) == (
+        "instance_groups: the job was launched for container group 'gone', now deleted."
+    )
+
+
 async def test_inline_job_is_launched_again_from_the_folder_it_was_launched_in(stock: Stock) -> None:
     given = {"project": "project", "playbook": "site.yml", "container_group": "controlplane"}
     first = await launched(stock, **given, inventory="a,b", name="mine")
