@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -117,9 +118,15 @@ class OwnedJobs:
         self.opened = opened
         self.feed = feed
         self.line = WaitingLine(self._look)
+        self._begun = time.monotonic()
         self._owned: list[OwnedJob] = []
         self._making: set[asyncio.Task[OwnedJob]] = set()
         self._ending: Callable[[JobOwner], None] | None = None
+
+    @property
+    def time_left(self) -> float:
+        """Seconds that are left of the launcher's limit, which its request has."""
+        return max(0.0, self.request.limit - (time.monotonic() - self._begun))
 
     async def start(self, order: Order, prepare: Prepare, *, child: bool = False) -> OwnedJob:
         """Makes a job and begins with it; it is owned until its pod is gone.

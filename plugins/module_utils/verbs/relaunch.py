@@ -18,7 +18,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed impo
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launching import (
     caller_of,
     launch,
-    own_to_the_end,
+    launch_and_own,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import OwnedJob, OwnedJobs
@@ -49,8 +49,8 @@ async def job_relaunch(request: Request, feed: LauncherFeed, launcher: Launcher)
         hosts = await calls(store.failed_hosts, record.id) if params["hosts"] == "failed" else None
         limit = _limit(record, hosts) if params["hosts"] == "failed" else None
         jobs = OwnedJobs(request, opened, feed)
-        job = await _launch(jobs, record, asked, caller_of(request), wait=wait, limit=limit)
-        await own_to_the_end(jobs, job, launcher, wait=wait)
+        launching = _launch(jobs, record, asked, caller_of(request), wait=wait, limit=limit)
+        await launch_and_own(jobs, launching, launcher, wait=wait)
     return None
 
 

@@ -27,7 +27,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed impo
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launching import (
     caller_of,
     launch,
-    own_to_the_end,
+    launch_and_own,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import (
@@ -73,8 +73,8 @@ async def workflow_job(request: Request, feed: LauncherFeed, launcher: Launcher)
         given = {name: value for name, value in params.items() if value is not None}
         workflow = Workflow(template.id, await opened.calls(read_prompts, template, given, objects, folder))
         jobs = OwnedJobs(request, opened, feed)
-        job = await launch_workflow(jobs, workflow, caller_of(request), wait=wait)
-        await own_to_the_end(jobs, job, launcher, wait=wait)
+        launching = launch_workflow(jobs, workflow, caller_of(request), wait=wait)
+        await launch_and_own(jobs, launching, launcher, wait=wait)
     return None
 
 
