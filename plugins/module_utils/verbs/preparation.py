@@ -230,7 +230,7 @@ class Preparation:
         if not part.number:
             return brought
         source = await self._source(brought.folder)
-        return Brought(revision, await read_inventory(source, self._reading(brought.folder)))
+        return Brought(revision, await read_inventory(source, await self._reading(brought.folder)))
 
     async def _still_there(self, revision: ProjectRevision | None, job: OwnedJob) -> ProjectRevision | None:
         """A revision that may have been removed while the job waited for room."""
@@ -261,7 +261,7 @@ class Preparation:
     async def hosts(self, folder: str | None = None) -> tuple[str, ...]:
         """The hosts of the job's inventory, as it is now."""
         source = await self._source(folder)
-        return await inventory_hosts(source, self._reading(folder))
+        return await inventory_hosts(source, await self._reading(folder))
 
     async def _inventory(self, brought: Brought, part: Slice) -> InventorySource | None:
         """A stored inventory as it is now, of a slice its part of it; None where the option says it all."""
@@ -277,14 +277,14 @@ class Preparation:
             return read_inventory_option(self._definition.options["inventory"], self._caller.folder)
         stored = await self._calls(self._store.objects.by_id, "inventory", number)
         contents = await self._calls(self._store.inventories.contents, number)
-        return await launch_inventory(stored.values, contents, self._reading(folder))
+        return await launch_inventory(stored.values, contents, await self._reading(folder))
 
-    def _reading(self, folder: str | None) -> Reading:
+    async def _reading(self, folder: str | None) -> Reading:
         return Reading(
             environment=self._caller.environ,
             folder=folder or "",
             playbook_dir=self._playbook_dir(folder),
-            vaults=self._resolver.vaults(),
+            vaults=await self._calls(self._resolver.vaults),
         )
 
     def _playbook_dir(self, folder: str | None) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.preparati
     Slice,
     columns_of,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.resolution import Resolver
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.project.repositories import (
     Repository,
@@ -396,3 +398,22 @@ async def test_playbook_that_is_not_there_is_no_trouble_of_the_inventory(scene: 
     beside_playbook(scene)
     given = {"playbook": "gone/site.yml", "inventory": "./farm", "container_group": "controlplane"}
     assert len(await scene.preparation(**given, project="./project").hosts()) == 3
+
+
+# --- what is asked of the store -----
+
+
+async def test_vaults_of_an_inventory_are_read_by_the_store_s_thread(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[bool] = []
+
+    def vaults(resolver: Resolver) -> tuple[()]:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return ()
+
+    monkeypatch.setattr(Resolver, "vaults", vaults)
+    (scene.folder / "hosts").write_text("a\nb\n")
+    given = {"project": "project", "playbook": "site.yml", "container_group": "controlplane"}
+    assert await scene.preparation(**given, inventory="./hosts").hosts() == ("a", "b")
+    assert threads == [False]
