@@ -316,7 +316,7 @@ job:
       description: What the playbook set with C(set_stats).
       type: dict
     slices:
-      description: The jobs of a sliced job or a workflow, in the same form.
+      description: The jobs of a sliced job or a workflow, in the same form, with those within them.
       type: list
       elements: dict
 id:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # so that a launcher, which may only have a refusal to return
 
 STDOUT_LIMIT = 1 << 20
 """Bytes of output in a result; the whole is kept with the job."""
+DEPTH = 20
+"""Workflows within workflows that a result has; more can't be sensible, as none runs itself."""
 FINAL = frozenset(("successful", "failed", "error", "canceled"))
 WITHOUT_HOSTS = frozenset(("project_update", "inventory_update"))
 """Types of jobs that run no playbook."""
@@ -83,10 +85,18 @@ def job_result(store: JobStore, job_id: int) -> dict[str, Any]:
         "changed": _changed(record),
         "failed": record.status in ("failed", "error", "canceled"),
         "msg": plain_text(sentence(record)),
-        **of_job(job_facts(record, [job_facts(child) for child in store.children(job_id)])),
+        **of_job(job_facts(record, _children(store, record))),
         "stdout": plain_text(stdout),
         "stdout_truncated": truncated,
     }
+
+
+def _children(store: JobStore, record: JobRecord, depth: int = DEPTH) -> list[dict[str, Any]]:
+    """The facts of the jobs of a workflow or sliced job, and of those within them."""
+    if record.type != "workflow_job" or not depth:
+        return []
+    children = store.children(record.id)
+    return [job_facts(child, _children(store, child, depth - 1)) for child in children]
 
 
 def of_job(facts: dict[str, Any]) -> dict[str, Any]:

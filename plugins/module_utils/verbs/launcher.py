@@ -204,7 +204,7 @@ def _left_alone(request: Request, failure: Failure, facts: dict[str, Any], entry
         facts = known["jobs"][0]
     pods = [
         f"pod {each['pod_name']} in namespace {each['namespace']}"
-        for each in (facts, *facts["slices"])
+        for each in _with_all_within(facts)
         if each["pod_name"] and each["finished"] is None
     ]
     if pods:
@@ -227,6 +227,13 @@ def _left_alone(request: Request, failure: Failure, facts: dict[str, Any], entry
         "stdout": known.get("stdout", ""),
         "stdout_truncated": known.get("stdout_truncated", False),
     }
+
+
+def _with_all_within(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A job, its slices or the jobs of its nodes, and those within them."""
+    yield facts
+    for each in facts.get("slices", ()):
+        yield from _with_all_within(each)
 
 
 def _message(line: bytes) -> dict[str, Any]:
