@@ -224,7 +224,7 @@ class Preparation:
         revision = None
         if project is not None:
             revision = await self._updates.project(project, self._definition.options["scm_branch"], job)
-        if inventory is not None:
+        if inventory is not None and not self._definition.options.get("module_name"):  # as in AWX: for jobs
             await self._updates.inventory(inventory, job)
         brought = Brought(revision, None)
         if not part.number:

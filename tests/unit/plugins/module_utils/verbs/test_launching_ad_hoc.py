@@ -135,3 +135,19 @@ async def test_failed_command_is_a_failed_job(stock: Stock) -> None:
     again, _messages = await stock.ask("job_relaunch", job_id=result["job"]["id"], hosts="failed")
     assert (again["job"]["type"], again["job"]["launch_type"]) == ("ad_hoc_command", "relaunch")
     assert stock.asked(again["job"]["id"])["limit"] == "a"
+
+
+async def test_sources_of_the_inventory_are_not_updated_before_a_command(stock: Stock) -> None:
+    stock.add("inventory", "hosts", content={"all": {"hosts": {"a": None}}})
+    stock.add(
+        "inventory_source",
+        "cloud",
+        inventory="hosts",
+        source="file",
+        source_path=str(stock.folder / "nowhere"),
+        update_on_launch=True,
+    )
+    given = {"module_name": "ping", "inventory": "hosts", "cancel_grace": 1}
+    result, _messages = await stock.ask("ad_hoc_command", **given)
+    assert result["job"]["status"] == "successful"
+    assert [job.type for job in stock.all_jobs()] == ["ad_hoc_command"]
