@@ -11,7 +11,8 @@ short_description: Launch a job again
 version_added: 0.1.0
 description:
   - Launches again what a job was, with the options that it was launched with, and with what the stored
-    objects are now. A slice is launched again by itself.
+    objects are now. A slice is launched again by itself; with O(hosts=failed) its failed hosts, in whichever
+    slice they would be now.
 extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.store

@@ -102,11 +102,13 @@ async def _launch(
     definition = Definition.from_stored(asked["definition"])
     definition = await calls(_with_groups_now, definition, objects)
     options = {**definition.options, "wait": wait}
-    if limit is not None:
-        options["limit"] = limit
     part = WHOLE
     columns = {}
-    if record.job_slice_number:
+    if limit is not None:
+        options["limit"] = limit
+        if record.job_slice_number:  # its hosts may be in another slice by now
+            options.update(name=record.name, job_slice_count=1)
+    elif record.job_slice_number:
         part = Slice(record.job_slice_number, record.job_slice_count)
         columns = {"job_slice_number": part.number, "job_slice_count": part.count}
     job = await launch(

@@ -201,6 +201,19 @@ async def test_failed_hosts_of_a_sliced_job(stock: Stock) -> None:
     assert stock.asked(job["id"])["limit"] == "a"
 
 
+async def test_failed_hosts_of_a_slice_are_found_where_they_are_in_another_one_by_now(stock: Stock) -> None:
+    stock.template(inventory="many", job_slice_count=2, extra_vars={"fail": ["d"]})
+    await launched(stock, job_template="deploy")
+    (second,) = (job for job in stock.all_jobs() if job.job_slice_number == 2)
+    stock.add("inventory", "many", content={"all": {"hosts": dict.fromkeys("0abcd")}})
+    job = await again(stock, second.id, hosts="failed")
+    assert (job["name"], job["type"]) == ("deploy 2/2", "job")
+    assert (stock.asked(job["id"])["limit"], job["failure"]["reason"]) == ("d", "PlaybookFailed")
+    assert stock.store.stdout(job["id"])[0].startswith("PLAY on 0 a b c d\n")
+    once_more = await again(stock, job["id"])
+    assert (once_more["name"], stock.asked(once_more["id"])["limit"]) == ("deploy 2/2", "d")
+
+
 async def test_failed_hosts_of_a_job_that_runs(stock: Stock) -> None:
     gate = stock.folder / "gate"
     stock.template(inventory="many", extra_vars={"until": str(gate)})
