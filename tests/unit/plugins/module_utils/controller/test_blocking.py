@@ -84,6 +84,8 @@ def test_one_waits_for_the_other(other: ActiveJob, job: ActiveJob) -> None:
         pytest.param(replace(PROJECT, launch_type="sync"), another(JOB), id="job: a sync of its project"),
         pytest.param(PROJECT, another(PROJECT, launch_type="sync"), id="sync: an update of the project"),
         pytest.param(JOB, JOB, id="itself"),
+        pytest.param(SOURCE, another(WORKFLOW, inventory_id=1), id="workflow: its inventory's update"),
+        pytest.param(replace(WORKFLOW, inventory_id=1), another(COMMAND), id="command: a workflow on it"),
     ],
 )
 def test_one_does_not_wait_for_the_other(other: ActiveJob, job: ActiveJob) -> None:
