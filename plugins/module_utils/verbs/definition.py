@@ -10,7 +10,7 @@ with what the objects are then.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,11 +135,15 @@ class Names:
             return given
         return stored(self._objects.get("execution_environment", given, option).id)
 
-    def credential(self, given: Any, index: int) -> Any:
-        """A mapping as it is, else a stored one; `index` is its place in the list."""
+    def credential(self, given: Any, option: str) -> Any:
+        """A mapping as it is, else a stored one; `option` is where it is given."""
         if isinstance(given, Mapping):
             return given
-        return stored(self._objects.get("credential", given, f"credentials[{index}]", self.organization).id)
+        return stored(self._objects.get("credential", given, option, self.organization).id)
+
+    def credentials(self, given: Sequence[Any]) -> list[Any]:
+        """The same for a list of them."""
+        return [self.credential(each, f"credentials[{index}]") for index, each in enumerate(given)]
 
     def container_groups(self, listed: list[Any]) -> list[int]:
         """The ids of stored container groups."""

@@ -84,7 +84,9 @@ class _Reader:
 
     def ad_hoc(self, given: Values) -> Definition:
         """An ad hoc command runs in the groups of its inventory, then of the inventory's organization."""
-        credential = [given["credential"]] if "credential" in given else []
+        credential = []
+        if "credential" in given:
+            credential.append(self._names.credential(given["credential"], "credential"))
         module = {"project": None, "playbook": given["module_name"], "credentials": credential}
         options, groups = self._given({**given, **module})
         called = self._names.groups_called(groups)
@@ -107,9 +109,7 @@ class _Reader:
         options["execution_environment"] = self._names.execution_environment(
             given.get("execution_environment")
         )
-        options["credentials"] = [
-            self._names.credential(each, index) for index, each in enumerate(options["credentials"])
-        ]
+        options["credentials"] = self._names.credentials(options["credentials"])
         groups: tuple[int, ...] = ()
         group = given.get("container_group")
         if "instance_groups" in given:

@@ -232,9 +232,7 @@ class _Reader:
         if name == "execution_environment":
             return self._names.execution_environment(value)
         if name == "credentials":
-            return self._with_prompted_credentials(
-                of_template, [self._names.credential(each, index) for index, each in enumerate(value)]
-            )
+            return self._with_prompted_credentials(of_template, self._names.credentials(value))
         return value
 
     def _with_prompted_credentials(self, of_template: list[Any], given: list[Any]) -> list[Any]:

@@ -184,7 +184,7 @@ def plan_slices(jobs: OwnedJobs, preparation: Preparation, order: Order, count: 
         order.caller,
     )
     nodes = [Node(str(number)) for number in range(1, count + 1)]
-    return Plan(whole, nodes, start_slice)
+    return Plan(whole, nodes, start_slice, sliced=True)
 
 
 def _slice_name(name: str, part: Slice) -> str:

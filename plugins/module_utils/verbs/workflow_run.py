@@ -66,11 +66,13 @@ class Plan:
         order: the workflow job.
         nodes: what it has to run.
         start_of: makes what starts the jobs of its nodes, for the workflow job that they belong to.
+        sliced: they are the slices of one job.
     """
 
     order: Order
     nodes: Sequence[Node]
     start_of: Callable[[OwnedJob], StartNode]
+    sliced: bool = False
 
     async def start(self, jobs: OwnedJobs, *, child: bool = False) -> OwnedJob:
         """Starts the workflow job; `child` where other jobs run beside it here."""
@@ -91,7 +93,9 @@ class Plan:
             found = await find() if find is not None else ()
 
             async def start(_stack: AsyncExitStack, notebook: Notebook, progress: Progress) -> OwnedRun:
-                return WorkflowRun(jobs, self.nodes, self.start_of(job), notebook, progress, found)
+                return WorkflowRun(
+                    jobs, self.nodes, self.start_of(job), notebook, progress, found, sliced=self.sliced
+                )
 
             return start
 
@@ -109,6 +113,8 @@ class WorkflowRun(PodlessRun):
         notebook: Notebook,
         progress: Progress,
         found: Sequence[FoundNode] = (),
+        *,
+        sliced: bool = False,
     ) -> None:
         super().__init__(notebook, progress)
         self._jobs = jobs
@@ -119,6 +125,7 @@ class WorkflowRun(PodlessRun):
         self._artifacts: dict[str, dict[str, Any]] = {}  # of each node, those before it included
         self._failed: list[str] = []
         self._found = found
+        self._sliced = sliced
 
     async def execute(self) -> Outcome:
         """Runs the nodes to their end.
@@ -246,6 +253,9 @@ class WorkflowRun(PodlessRun):
             return Outcome(self._cancel.result(), self.summary, None, bool(self.summary.stats))
         if status == "successful":
             return Outcome(None, self.summary)
+        if self._sliced:
+            explanation = f"{len(self._failed)} of {len(self._nodes)} slices failed"
         more = f" and {len(self._failed) - NAMED} more" if len(self._failed) > NAMED else ""
-        message = f"{explanation}: {'; '.join(self._failed[:NAMED])}{more}"
+        named = "; ".join(words.rstrip(".") for words in self._failed[:NAMED])
+        message = f"{explanation}: {named}{more}"
         return Outcome(Failure("WorkflowFailed", message), self.summary, None, True)

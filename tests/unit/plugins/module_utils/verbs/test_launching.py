@@ -405,6 +405,8 @@ async def test_failed_slice_fails_the_whole_and_the_others_go_on(stock: Stock) -
     assert [part["status"] for part in result["job"]["slices"]] == ["failed", "failed"]
     for part in result["job"]["slices"]:
         assert f"job {part['id']} ({part['name']}) ended failed" in result["msg"]
+    assert "2 of 2 slices failed: " in result["msg"]
+    assert ".;" not in result["msg"]
 
 
 @pytest.mark.parametrize("end", ["signal", "launcher", "limit"])

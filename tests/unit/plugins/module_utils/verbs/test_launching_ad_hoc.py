@@ -112,7 +112,12 @@ def test_inventory_that_is_written_out_has_no_groups(stock: Stock) -> None:
     ("given", "words"),
     [
         pytest.param({"inventory": "gone"}, "inventory 'gone' is neither a path", id="inventory"),
-        pytest.param({"credential": "gone"}, "there is no credential 'gone'", id="credential"),
+        pytest.param({"credential": "gone"}, "^credential: there is no credential 'gone'", id="credential"),
+        pytest.param(
+            {"credential": {"credential_type": "source_control", "inputs": {}}},
+            "^credential.credential_type is 'source_control'",
+            id="type of the credential",
+        ),
         pytest.param({"organization": "gone"}, "there is no organization 'gone'", id="organization"),
         pytest.param({"inventory": "a,"}, "There is no connection to a cluster", id="no cluster"),
         pytest.param({"forks": 5000}, "forks is 5000; it must be from 0 to 1000", id="forks"),

@@ -195,6 +195,14 @@ async def test_without_a_path_for_it_a_failure_is_the_workflow_s(nodes: Nodes) -
     )
 
 
+async def test_sentences_of_several_failures_are_put_together(nodes: Nodes) -> None:
+    nodes.ends = dict.fromkeys("ab", Failure("PlaybookFailed", "The playbook failed."))
+    record = await nodes.run(Node("a"), Node("b"))
+    assert record.job_explanation.endswith(
+        "job 2 (a) ended failed: The playbook failed; job 3 (b) ended failed: The playbook failed"
+    )
+
+
 async def test_path_for_a_failure_is_taken_and_no_other(nodes: Nodes) -> None:
     nodes.ends = {"a": FAILED}
     record = await nodes.run(
