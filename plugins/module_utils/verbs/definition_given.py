@@ -84,6 +84,7 @@ class _Reader:
 
     def ad_hoc(self, given: Values) -> Definition:
         """An ad hoc command runs in the groups of its inventory, then of the inventory's organization."""
+        self._check_arguments(given)
         credential = []
         if "credential" in given:
             credential.append(self._names.credential(given["credential"], "credential"))
@@ -101,6 +102,12 @@ class _Reader:
             if not groups and number is not None:
                 groups, notes = self._names.default_group()
         return Definition(options, groups, organization, groups_given=called, notes=notes)
+
+    def _check_arguments(self, given: Values) -> None:
+        """Refuses a command without one, as AWX does."""
+        module = given["module_name"]
+        if module.rpartition(".")[2] in ("command", "shell") and not given["module_args"].strip():
+            raise _invalid(f"module_args is missing: the module {module} needs what it is to run.")
 
     def _given(self, given: Values) -> tuple[Values, tuple[int, ...]]:
         """The options of a launch without a template, and the stored groups that they name."""

@@ -118,6 +118,8 @@ def test_inventory_that_is_written_out_has_no_groups(stock: Stock) -> None:
             "^credential.credential_type is 'source_control'",
             id="type of the credential",
         ),
+        pytest.param({"module_name": "command"}, "^module_args is missing: the module command", id="command"),
+        pytest.param({"module_name": "ansible.builtin.shell", "module_args": " "}, "^module_a", id="shell"),
         pytest.param({"organization": "gone"}, "there is no organization 'gone'", id="organization"),
         pytest.param({"inventory": "a,"}, "There is no connection to a cluster", id="no cluster"),
         pytest.param({"forks": 5000}, "forks is 5000; it must be from 0 to 1000", id="forks"),
