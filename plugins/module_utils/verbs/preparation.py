@@ -110,6 +110,7 @@ class Preparation:
         self._updates = Updates(jobs)
         self._groups = definition.groups
         self._bringing = asyncio.Lock()
+        self._bringer: OwnedJob | None = None
         self._brought: Brought | Failure | None = None
 
     async def check(self) -> Checked:
@@ -209,8 +210,11 @@ class Preparation:
 
     async def _up_to_date(self, job: OwnedJob, part: Slice) -> Brought:
         """Has project and inventory updated where they have to be: once for all slices of the job."""
+        if self._bringer is not None and self._brought is None:
+            await self._updates.also_for(job, self._bringer)
         async with self._bringing:
             if self._brought is None:
+                self._bringer = job
                 try:
                     self._brought = await self._bring(job, part)
                 except Failure as failure:

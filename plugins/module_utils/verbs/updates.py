@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import StoredObject
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import Pending, Placed
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import LeaseLost
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.inventory_sources import (
     InventorySourceRequest,
@@ -64,6 +66,18 @@ class Updates:
         self._jobs = jobs
         self._store = jobs.opened.store
         self._calls = jobs.opened.calls
+        self._beside: dict[int, list[OwnedJob]] = {}
+        self._whys: dict[int, str] = {}
+
+    async def also_for(self, job: OwnedJob, first: OwnedJob) -> None:
+        """Has a job say what another one waits for, whose updates are for both of them."""
+        self._beside.setdefault(first.id, []).append(job)
+        if first.id in self._whys:
+            await self._explain(job, self._whys[first.id])
+
+    async def _explain(self, job: OwnedJob, why: str) -> None:
+        with suppress(LeaseLost):  # it has ended meanwhile, or is another process'; its owner sees that
+            await self._calls(self._store.update, job.id, job.lease, job_explanation=why)
 
     # -- projects --
 
@@ -276,6 +290,9 @@ class Updates:
         """
         why = f"waiting for job {update.id} to finish: {what[0].lower()}{what[1:]}"
         await self._calls(self._store.update, job.id, job.lease, job_explanation=why)
+        self._whys[job.id] = why
+        for each in tuple(self._beside.get(job.id, ())):
+            await self._explain(each, why)
         try:
             await update.ended()
         except asyncio.CancelledError:

@@ -37,7 +37,11 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.
     Repository,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.pipes import DEADLINE
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import Stock, no_waits
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import (
+    Stock,
+    no_waits,
+    until,
+)
 
 NOWHERE: dict[str, Any] = {"host": "https://127.0.0.1:1", "api_key": "s3cret-token"}
 HOSTS = {
@@ -297,6 +301,24 @@ def hosts(launch: dict[str, Any]) -> list[str]:
 
     assert launch["inventory"]["kind"] == "content"
     return sorted(set(within(launch["inventory"]["content"]["all"])))
+
+
+async def test_all_slices_say_what_update_they_wait_for(scene: Scene) -> None:
+    scene.add("inventory", "many", content=HOSTS)
+    gate = scene.folder / "gate"
+    source(scene, "cloud", f"#!/bin/sh\nuntil [ -e {gate} ]; do sleep 0.05; done\necho '{{}}'\n")
+    scene.template(inventory="many", job_slice_count=3)
+    preparing = asyncio.create_task(scene.prepared(scene.preparation(job_template="deploy"), *SLICES))
+
+    def explained() -> set[str]:
+        return {job.job_explanation for job in scene.all_jobs() if job.type == "job"}
+
+    await until(lambda: len(scene.all_jobs()) == 4 and explained() != {""} and len(explained()) == 1)
+    (update,) = (job.id for job in scene.all_jobs() if job.type == "inventory_update")
+    why = f"waiting for job {update} to finish: the update of inventory source 'cloud'"
+    assert explained() == {why}
+    gate.touch()
+    await preparing
 
 
 async def test_slices_are_cut_from_what_one_update_has_brought(scene: Scene) -> None:
