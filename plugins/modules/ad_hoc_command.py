@@ -33,9 +33,9 @@ options:
     default: command
   module_args:
     description:
-      - The arguments of the module, as in C(ansible -a). They can be seen in the list of processes of the
-        pod, as always with ad hoc commands; a secret belongs into O(extra_vars), and its name in braces
-        here.
+      - The arguments of the module, as in C(ansible -a); the modules C(command) and C(shell) need some. They
+        can be seen in the list of processes of the pod, as always with ad hoc commands; a secret belongs into
+        O(extra_vars), and its name in braces here.
     type: str
     default: ''
   inventory:
@@ -148,6 +148,14 @@ job:
   description: The job, as RV(jobpods.controller.container_group_job#module:job).
   returned: always
   type: dict
+id:
+  description: C(id) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: int
+status:
+  description: C(status) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: str
 stdout:
   description: What the command printed, at most its last MiB.
   returned: always

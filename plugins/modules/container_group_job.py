@@ -69,7 +69,7 @@ options:
     type: str
   name:
     description: What to call the job, in one line of at most 512 characters; without it, the playbook's
-      path.
+      path. A template is named by O(job_template).
     type: str
   project:
     description:
@@ -110,6 +110,7 @@ options:
         O(job_template), each takes the place of the template's own of its type and vault id.
     type: list
     elements: raw
+    aliases: [credential]
   tags:
     description: Only tasks with these tags.
     type: list
@@ -136,6 +137,7 @@ options:
   timeout:
     description: Seconds that the playbook may run, counted in the pod; V(0) is no limit.
     type: int
+    aliases: [job_timeout]
   job_slice_count:
     description:
       - Split the hosts into so many jobs, which run at once, each in a pod of its own. Hosts are sorted by
@@ -350,9 +352,17 @@ job:
       description: What the playbook set with C(set_stats).
       type: dict
     slices:
-      description: The jobs of a sliced job or a workflow, in the same form.
+      description: The jobs of a sliced job or a workflow, in the same form, with those within them.
       type: list
       elements: dict
+id:
+  description: C(id) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: int
+status:
+  description: C(status) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: str
 stdout:
   description: What the playbook printed, at most its last MiB.
   returned: always

@@ -30,6 +30,7 @@ options:
     description: Name or id of the stored inventory source.
     type: str
     required: true
+    aliases: [name]
   inventory:
     description: Name or id of the inventory that it belongs to; chooses between sources of the same name.
     type: str
@@ -61,6 +62,14 @@ job:
   description: The job, as RV(jobpods.controller.container_group_job#module:job).
   returned: always
   type: dict
+id:
+  description: C(id) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: int
+status:
+  description: C(status) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: str
 stdout:
   description: What the inventory plugin printed.
   returned: always

@@ -55,6 +55,14 @@ job:
   description: The job, as RV(jobpods.controller.container_group_job#module:job).
   returned: always
   type: dict
+id:
+  description: C(id) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: int
+status:
+  description: C(status) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: str
 stdout:
   description: What the playbook printed, at most its last MiB.
   returned: always

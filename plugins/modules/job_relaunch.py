@@ -11,7 +11,8 @@ short_description: Launch a job again
 version_added: 0.1.0
 description:
   - Launches again what a job was, with the options that it was launched with, and with what the stored
-    objects are now. A slice is launched again by itself.
+    objects are now. A slice is launched again by itself; with O(hosts=failed) its failed hosts, in whichever
+    slice they would be now.
 extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.store
@@ -62,6 +63,14 @@ job:
   description: The job, as RV(jobpods.controller.container_group_job#module:job).
   returned: always
   type: dict
+id:
+  description: C(id) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: int
+status:
+  description: C(status) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: str
 stdout:
   description: What the job printed, at most its last MiB.
   returned: always

@@ -51,6 +51,14 @@ job:
       success.
   returned: always
   type: dict
+id:
+  description: C(id) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: int
+status:
+  description: C(status) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: str
 stdout:
   description: What the playbook printed, at most its last MiB.
   returned: always

@@ -23,9 +23,13 @@ description:
     One that is without an input that its type needs is left out.
   - Something is left out, rather than imported as something else, where it would do more than in AWX. So
     disabled hosts are left out, inventory sources whose hosts are filtered, and with an approval of a
-    workflow all nodes that only come after it.
+    workflow all nodes that only come after it. Job templates are left out that have container groups in AWX,
+    of their own or of their inventory or organization, of which there are none here, since they would run in
+    another group, or on the controller.
   - What a workflow's node prompts with, and what it runs does not ask for (any more), is left out, too. AWX
     keeps it, and ignores it.
+  - Where something in a list can't be had (of C(instance_groups) or C(credentials)), what is in it already
+    stays, so that what was added by hand is not lost by another import.
   - Exports don't say which instance groups there are, nor which of them an object has. You may add C(assets)
     of their own, C(instance_groups), with C(name), C(is_container_group), C(credential) (as in other assets),
     C(pod_spec_override), C(max_concurrent_jobs) and C(max_forks), and lists C(instance_groups) in the

@@ -31,6 +31,7 @@ options:
     description: Name or id of the stored project.
     type: str
     required: true
+    aliases: [name]
   organization:
     description: Name or id of an organization; chooses between projects of the same name.
     type: str
@@ -58,6 +59,14 @@ job:
   description: The job, as RV(jobpods.controller.container_group_job#module:job).
   returned: always
   type: dict
+id:
+  description: C(id) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: int
+status:
+  description: C(status) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: str
 stdout:
   description: What git, or the download, printed.
   returned: always

@@ -33,6 +33,7 @@ options:
     description: Name or id of the stored workflow job template.
     type: str
     required: true
+    aliases: [name, workflow_template]
   organization:
     description: Name or id of an organization; chooses between templates of the same name.
     type: str
@@ -93,6 +94,18 @@ changed:
 job:
   description: The job, as RV(jobpods.controller.container_group_job#module:job).
   returned: always
+  type: dict
+id:
+  description: C(id) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: int
+status:
+  description: C(status) of RV(job), where C(awx.awx) has it, too.
+  returned: always
+  type: str
+job_info:
+  description: A mapping with C(id) of RV(job), where C(awx.awx) has it, too.
+  returned: when a job was made
   type: dict
 stdout:
   description: Always empty; the jobs of the nodes have output.

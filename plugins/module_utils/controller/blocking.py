@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+Key = tuple[str, "int | None"]
+"""A kind of object and an id."""
+
 
 @dataclass(frozen=True)
 class ActiveJob:
@@ -38,18 +41,48 @@ class ActiveJob:
     parent_id: int | None = None
 
 
-def blocker(job: ActiveJob, active: Iterable[ActiveJob]) -> ActiveJob | None:
-    """The job that this one has to wait for, or None.
+class ActiveJobs:
+    """Jobs that others wait for: those that have started, and those that are next in line before the others.
 
-    Args:
-        job: it has not started.
-        active: jobs that have, or that are next in line before it, the oldest first.
+    They are filed by what another job may wait for, so that to ask takes no longer the more there are.
     """
-    others = [other for other in active if other.id != job.id and other.launch_type != "sync"]
-    if job.launch_type == "sync":
-        return None
-    own = _ancestors(job, others)
-    return next((other for other in others if other.id not in own and _blocks(other, job)), None)
+
+    def __init__(self, started: Iterable[ActiveJob] = ()) -> None:
+        """Begins with jobs, the oldest first."""
+        self._places: dict[int, int] = {}
+        self._parents: dict[int, int | None] = {}
+        self._filed: dict[Key, list[ActiveJob]] = {}
+        for job in started:
+            self.add(job)
+
+    def add(self, job: ActiveJob) -> None:
+        """Adds a job, as the last one."""
+        if job.launch_type == "sync":
+            return
+        self._places[job.id] = len(self._places)
+        self._parents[job.id] = job.parent_id
+        for key in _keeps_from(job):
+            self._filed.setdefault(key, []).append(job)
+
+    def blocker(self, job: ActiveJob) -> ActiveJob | None:
+        """The first of them that a job, which has not started, has to wait for, or None."""
+        if job.launch_type == "sync":
+            return None
+        own = {job.id, *self._ancestors(job)}
+        firsts = (
+            next((other for other in self._filed.get(key, ()) if other.id not in own), None)
+            for key in _waits_for(job)
+        )
+        return min((one for one in firsts if one), key=lambda one: self._places[one.id], default=None)
+
+    def _ancestors(self, job: ActiveJob) -> set[int]:
+        """What a job belongs to: it can't wait for that to end."""
+        found: set[int] = set()
+        parent = job.parent_id
+        while parent is not None and parent not in found:
+            found.add(parent)
+            parent = self._parents.get(parent)
+        return found
 
 
 def waiting_for(blocked_by: ActiveJob) -> str:
@@ -57,29 +90,32 @@ def waiting_for(blocked_by: ActiveJob) -> str:
     return f"waiting for {blocked_by.type}-{blocked_by.id} to finish"
 
 
-def _ancestors(job: ActiveJob, others: Iterable[ActiveJob]) -> set[int]:
-    """What a job belongs to: it can't wait for that to end."""
-    parents = {other.id: other.parent_id for other in others}
-    found: set[int] = set()
-    parent = job.parent_id
-    while parent is not None and parent not in found:
-        found.add(parent)
-        parent = parents.get(parent)
-    return found
+def _keeps_from(job: ActiveJob) -> list[Key]:
+    """What others can't use, or can't be, while a job has not ended."""
+    keys = _templates(job)
+    if job.type == "project_update":
+        keys.append(("project", job.project_id))
+    if job.type in ("inventory_update", "ad_hoc_command"):
+        keys.append(("inventory", job.inventory_id))
+    if job.type == "inventory_update":
+        keys.append(("inventory_source", job.inventory_source_id))
+    return [key for key in keys if key[1] is not None]
 
 
-def _blocks(other: ActiveJob, job: ActiveJob) -> bool:
-    if other.type == "project_update" and _same(other.project_id, job.project_id):
-        return job.type in ("job", "project_update", "inventory_update")
-    if other.type in ("inventory_update", "ad_hoc_command") and job.type in ("job", "ad_hoc_command"):
-        return _same(other.inventory_id, job.inventory_id)
-    if other.type == job.type == "inventory_update":
-        return _same(other.inventory_source_id, job.inventory_source_id)
-    return not job.allow_simultaneous and (
-        _same(other.job_template_id, job.job_template_id)
-        or _same(other.workflow_job_template_id, job.workflow_job_template_id)
-    )
+def _waits_for(job: ActiveJob) -> list[Key]:
+    """What a job uses, or is, that another one can keep it from."""
+    keys = [] if job.allow_simultaneous else _templates(job)
+    if job.type in ("job", "project_update", "inventory_update"):
+        keys.append(("project", job.project_id))
+    if job.type in ("job", "ad_hoc_command"):
+        keys.append(("inventory", job.inventory_id))
+    if job.type == "inventory_update":
+        keys.append(("inventory_source", job.inventory_source_id))
+    return keys
 
 
-def _same(one: int | None, other: int | None) -> bool:
-    return one is not None and one == other
+def _templates(job: ActiveJob) -> list[Key]:
+    return [
+        ("job_template", job.job_template_id),
+        ("workflow_job_template", job.workflow_job_template_id),
+    ]

@@ -24,6 +24,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.plac
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import (
     Pending,
     Placed,
+    look,
     place,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.projects import ProjectStore
@@ -204,6 +205,10 @@ class JobStore:
     def place(self, job_id: int, lease: int, fresh: float) -> Placed | Pending:
         """Gives a pending job a place in a container group, if it is its turn; see `placing.place`."""
         return place(self._database, job_id, lease, fresh)
+
+    def look(self, leases: Mapping[int, int], fresh: float) -> dict[int, Pending]:
+        """Which of several jobs still have to wait for a place; see `placing.look`."""
+        return look(self._database, leases, fresh)
 
     def update(self, job_id: int, lease: int, **columns: Any) -> None:
         """Sets columns of a job that has not ended; `status: running` also sets when it started, once.

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.blocking import (
     ActiveJob,
-    blocker,
+    ActiveJobs,
     waiting_for,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.capacity import (
     Group,
     Load,
+    Plan,
     Waiting,
     never_fits,
     not_ready,
@@ -70,6 +71,22 @@ class Pending:
     explanation: str
 
 
+Seen: TypeAlias = "Placed | Pending | Failure | LeaseLost"
+"""How it stands with a job; a failure is what `place` would raise."""
+
+
+def look(database: Database, leases: Mapping[int, int], fresh: float) -> dict[int, Pending]:
+    """Which of several jobs of one caller have to wait, seen at once; `place` says what the others may do.
+
+    Args:
+        database: the store's.
+        leases: the jobs' ids, and the caller's leases.
+        fresh: as for `place`.
+    """
+    seen = database.read(lambda connection: _look(connection, leases, fresh))
+    return {number: found for number, found in seen.items() if isinstance(found, Pending)}
+
+
 def place(database: Database, job_id: int, lease: int, fresh: float) -> Placed | Pending:
     """Gives a pending job a place, where it is its turn and there is room; its status is `waiting` then.
 
@@ -86,7 +103,8 @@ def place(database: Database, job_id: int, lease: int, fresh: float) -> Placed |
         LeaseLost: the lease is another one's, or the job has ended.
         Failure: `InvalidConfiguration`, where no group is left that the job could ever run in.
     """
-    seen = database.read(lambda connection: _look(connection, job_id, lease, fresh))
+    found = database.read(lambda connection: _look(connection, {job_id: lease}, fresh))
+    seen = _answer(found[job_id])
     if isinstance(seen, Placed):
         return database.write(lambda connection: try_place(connection, job_id, lease, fresh))
     return seen
@@ -95,10 +113,10 @@ def place(database: Database, job_id: int, lease: int, fresh: float) -> Placed |
 def try_place(connection: Connection, job_id: int, lease: int, fresh: float) -> Placed | Pending:
     """Like `place`, in a transaction that writes."""
     one_at_a_time(connection, Lock.PLACING)
-    rows, me = _read(connection, job_id, lease)
-    found = _decide(connection, rows, me, fresh)
-    if isinstance(found, Placed) and not _has_place(me):
-        mine = (jobs.c.id == job_id, jobs.c.lease == lease, jobs.c.status == "pending")
+    rows, mine = _read(connection, {job_id: lease})
+    found = _answer(_decide(connection, rows, mine, fresh).get(job_id, _lost(job_id)))
+    if isinstance(found, Placed) and not _has_place(mine[job_id]):
+        still = (jobs.c.id == job_id, jobs.c.lease == lease, jobs.c.status == "pending")
         values: dict[str, Any] = {
             "status": "waiting",
             "status_since": clock(connection),
@@ -106,24 +124,30 @@ def try_place(connection: Connection, job_id: int, lease: int, fresh: float) -> 
             "container_group_id": found.group_id,
             "container_group": found.container_group,
         }
-        if connection.execute(update(jobs).where(*mine).values(values)).rowcount != 1:
+        if connection.execute(update(jobs).where(*still).values(values)).rowcount != 1:
             raise _lost(job_id)
     return found
 
 
-def _look(connection: Connection, job_id: int, lease: int, fresh: float) -> Placed | Pending:
-    rows, me = _read(connection, job_id, lease)
-    return _decide(connection, rows, me, fresh)
+def _answer(seen: Seen) -> Placed | Pending:
+    if isinstance(seen, Exception):
+        raise seen
+    return seen
 
 
-def _read(connection: Connection, job_id: int, lease: int) -> tuple[Sequence[Row[Any]], Row[Any]]:
-    """All jobs that count, the oldest first, and among them the one that is asked for."""
+def _look(connection: Connection, leases: Mapping[int, int], fresh: float) -> dict[int, Seen]:
+    rows, mine = _read(connection, leases)
+    lost = {number: _lost(number) for number in leases if number not in mine}
+    return {**_decide(connection, rows, mine, fresh), **lost}
+
+
+def _read(
+    connection: Connection, leases: Mapping[int, int]
+) -> tuple[Sequence[Row[Any]], dict[int, Row[Any]]]:
+    """All jobs that count, the oldest first, and those of them, by id, that have one of these leases."""
     statement = select(*_COLUMNS).where(jobs.c.status.in_(("pending", *STARTED))).order_by(jobs.c.id)
     rows = connection.execute(statement).all()
-    for row in rows:
-        if row.id == job_id and row.lease == lease:
-            return rows, row
-    raise _lost(job_id)
+    return rows, {row.id: row for row in rows if leases.get(row.id) == row.lease}
 
 
 def _lost(job_id: int) -> LeaseLost:
@@ -134,41 +158,58 @@ def _has_place(row: Row[Any]) -> bool:
     return row.status in STARTED or row.container_group_id is not None
 
 
-def _decide(connection: Connection, rows: Sequence[Row[Any]], me: Row[Any], fresh: float) -> Placed | Pending:
-    if _has_place(me):
-        return Placed(me.container_group_id, me.container_group)
+def _decide(
+    connection: Connection, rows: Sequence[Row[Any]], mine: Mapping[int, Row[Any]], fresh: float
+) -> dict[int, Seen]:
+    """How it stands with some of these jobs."""
     started = [row for row in rows if _has_place(row)]
-    earliest = clock(connection) - fresh
-    before = [row for row in rows if row.id < me.id and row.heard >= earliest and not _has_place(row)]
-    waiting, blocked_by = _line(started, before, me)
-    if blocked_by is not None:
-        return Pending(waiting_for(blocked_by))
-    if not _candidates(me):
-        return Placed(None, me.container_group)
-    groups = _groups(connection, {number for job in waiting for number in job.candidates})
-    _check_groups(me, [groups[number] for number in _candidates(me) if number in groups])
-    planned = plan(waiting, groups, _loads(started))
-    if me.id in planned.obstacles:
-        return Pending(not_ready(planned.obstacles[me.id]))
-    group = groups[planned.placed[me.id]]
-    return Placed(group.id, group.name if group.in_pods else None)
+    seen: dict[int, Seen] = {
+        row.id: Placed(row.container_group_id, row.container_group) for row in started if row.id in mine
+    }
+    earliest, last = clock(connection) - fresh, max(mine, default=0)
+    counting = (row for row in rows if row.id <= last and (row.id in mine or row.heard >= earliest))
+    line, blocked = _line(started, (row for row in counting if not _has_place(row)))
+    seen.update((number, Pending(waiting_for(blocked[number]))) for number in blocked.keys() & mine.keys())
+    groups = _groups(connection, {number for row in line for number in _candidates(row)})
+    planned = plan([_waiting(row) for row in line], groups, _loads(started))
+    for row in line:
+        if row.id in mine:
+            seen[row.id] = _place_of(row, planned, groups)
+    return seen
 
 
 def _line(
-    started: Iterable[Row[Any]], before: Iterable[Row[Any]], me: Row[Any]
-) -> tuple[list[Waiting], ActiveJob | None]:
-    """The jobs in line for a place, up to this one, and what this one has to wait for, if anything.
+    started: Iterable[Row[Any]], pending: Iterable[Row[Any]]
+) -> tuple[list[Row[Any]], dict[int, ActiveJob]]:
+    """The jobs in line for a place, and what the others have to wait for, by their ids.
 
     A job that waits for another one to end stands in no line, so it keeps no younger one from its place.
     """
-    active = [_active(row) for row in started]
-    waiting: list[Waiting] = []
-    for row in before:
+    active = ActiveJobs(_active(row) for row in started)
+    line: list[Row[Any]] = []
+    blocked: dict[int, ActiveJob] = {}
+    for row in pending:
         job = _active(row)
-        if blocker(job, active) is None:
-            active.append(job)
-            waiting.append(_waiting(row))
-    return [*waiting, _waiting(me)], blocker(_active(me), active)
+        blocked_by = active.blocker(job)
+        if blocked_by is None:
+            active.add(job)
+            line.append(row)
+        else:
+            blocked[row.id] = blocked_by
+    return line, blocked
+
+
+def _place_of(row: Row[Any], planned: Plan, groups: Mapping[int, Group]) -> Placed | Pending | Failure:
+    """How it stands with a job in line."""
+    if not _candidates(row):
+        return Placed(None, row.container_group)
+    failure = _no_group(row, [groups[number] for number in _candidates(row) if number in groups])
+    if failure is not None:
+        return failure
+    if row.id in planned.obstacles:
+        return Pending(not_ready(planned.obstacles[row.id]))
+    group = groups[planned.placed[row.id]]
+    return Placed(group.id, group.name if group.in_pods else None)
 
 
 def _active(row: Row[Any]) -> ActiveJob:
@@ -201,16 +242,14 @@ def _groups(connection: Connection, numbers: Iterable[int]) -> dict[int, Group]:
     }
 
 
-def _check_groups(me: Row[Any], groups: Sequence[Group]) -> None:
-    """Ends a job that would wait for ever: its groups may have changed since it was launched."""
+def _no_group(me: Row[Any], groups: Sequence[Group]) -> Failure | None:
+    """Why a job would wait for ever, if it would: its groups may have changed since it was launched."""
     if not groups:
-        raise Failure(
+        return Failure(
             "InvalidConfiguration",
             "instance_groups: all container groups that this job was launched for have been deleted.",
         )
-    failure = never_fits(me.task_impact, groups)
-    if failure is not None:
-        raise failure
+    return never_fits(me.task_impact, groups)
 
 
 def _loads(started: Iterable[Row[Any]]) -> Mapping[int, Load]:

@@ -56,13 +56,14 @@ class Credentials:
         return [*filter(None, of_machine), *(vault.vault_password for vault in self.vaults)]
 
 
-def read_credentials(given: Sequence[Mapping[str, Any]]) -> Credentials:
+def read_credentials(given: Sequence[Mapping[str, Any]], option: str = "") -> Credentials:
     """Reads the option `credentials`.
 
     As in AWX, there is at most one machine credential, and one vault credential for each vault id.
 
     Args:
         given: mappings of `credential_type` and `inputs`.
+        option: the name of the option that has the only one, where that is no list.
 
     Raises:
         Failure: `InvalidConfiguration`; it names the entry and the input, and shows no value of one.
@@ -70,7 +71,7 @@ def read_credentials(given: Sequence[Mapping[str, Any]]) -> Credentials:
     machine: MachineCredential | None = None
     vaults: dict[str, VaultCredential] = {}
     for index, entry in enumerate(given):
-        where = f"credentials[{index}]"
+        where = option or f"credentials[{index}]"
         kind = type_called(entry.get("credential_type"))
         if kind is None or kind.name not in TYPES_OF_LAUNCH:
             raise _invalid(

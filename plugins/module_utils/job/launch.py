@@ -213,7 +213,7 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
         playbook=playbook,
         inventory=read_inventory(params["inventory"], folder),
         extra_vars=dict(params.get("extra_vars") or {}),
-        credentials=read_credentials(params.get("credentials") or ()),
+        credentials=read_credentials(params.get("credentials") or (), "credential" if module else ""),
         limit=params.get("limit") or "",
         tags=_tags("tags", params),
         skip_tags=_tags("skip_tags", params),

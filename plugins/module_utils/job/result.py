@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # so that a launcher, which may only have a refusal to return
 
 STDOUT_LIMIT = 1 << 20
 """Bytes of output in a result; the whole is kept with the job."""
+DEPTH = 20
+"""Workflows within workflows that a result has; more can't be sensible, as none runs itself."""
 FINAL = frozenset(("successful", "failed", "error", "canceled"))
 WITHOUT_HOSTS = frozenset(("project_update", "inventory_update"))
 """Types of jobs that run no playbook."""
@@ -80,7 +82,7 @@ def job_result(store: JobStore, job_id: int) -> dict[str, Any]:
     """The result of a verb about one job, as it stands in the store.
 
     Returns:
-        `changed`, `failed`, `msg`, `job`, `stdout` and `stdout_truncated`, as design section 5 says.
+        `changed`, `failed`, `msg`, what `of_job` says, `stdout` and `stdout_truncated`.
     """
     record = store.get(job_id)
     stdout, truncated = store.stdout(job_id, STDOUT_LIMIT)
@@ -88,10 +90,28 @@ def job_result(store: JobStore, job_id: int) -> dict[str, Any]:
         "changed": _changed(record),
         "failed": record.status in ("failed", "error", "canceled"),
         "msg": plain_text(sentence(record)),
-        "job": job_facts(record, [job_facts(child) for child in store.children(job_id)]),
+        **of_job(job_facts(record, _children(store, record))),
         "stdout": plain_text(stdout),
         "stdout_truncated": truncated,
     }
+
+
+def _children(store: JobStore, record: JobRecord, depth: int = DEPTH) -> list[dict[str, Any]]:
+    """The facts of the jobs of a workflow or sliced job, and of those within them."""
+    if record.type != "workflow_job" or not depth:
+        return []
+    children = store.children(record.id)
+    return [job_facts(child, _children(store, child, depth - 1)) for child in children]
+
+
+def of_job(facts: dict[str, Any]) -> dict[str, Any]:
+    """What a result says of its job; `id` and `status` are where playbooks for `awx.awx` look for them.
+
+    Args:
+        facts: the value of `job`.
+    """
+    told = {"id": facts["id"], "status": facts["status"], "job": facts}
+    return {**told, "job_info": {"id": facts["id"]}} if facts["type"] == "workflow_job" else told
 
 
 def refusal(failure: Failure, *, name: str = "", controller_node: str = "") -> dict[str, Any]:
@@ -137,7 +157,7 @@ def refusal(failure: Failure, *, name: str = "", controller_node: str = "") -> d
         "changed": False,
         "failed": True,
         "msg": advice(failure.reason, failure.message, failure.hint),
-        "job": _plain(job),
+        **of_job(_plain(job)),
         "stdout": "",
         "stdout_truncated": False,
     }

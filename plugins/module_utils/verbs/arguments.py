@@ -68,7 +68,7 @@ CONTAINER_GROUP_JOB: Spec = {
     "playbook": {"type": "str"},
     "inventory": {"type": "raw"},
     "extra_vars": {"type": "dict"},
-    "credentials": {"type": "list", "elements": "raw"},
+    "credentials": {"type": "list", "elements": "raw", "aliases": ["credential"]},
     "limit": {"type": "str"},
     "tags": {"type": "list", "elements": "str", "aliases": ["job_tags"]},
     "skip_tags": {"type": "list", "elements": "str"},
@@ -78,7 +78,7 @@ CONTAINER_GROUP_JOB: Spec = {
     "job_type": {"type": "str", "choices": ["run", "check"]},
     "diff_mode": {"type": "bool"},
     "become_enabled": {"type": "bool"},
-    "timeout": {"type": "int"},
+    "timeout": {"type": "int", "aliases": ["job_timeout"]},
     "job_slice_count": {"type": "int"},
     "execution_environment": {"type": "raw"},
     "wait": {"type": "bool", "default": True},
@@ -103,6 +103,7 @@ AD_HOC_COMMAND: Spec = {
     "instance_groups": {"type": "list", "elements": "str"},
     "name": {"type": "str"},
     "credential": {"type": "raw"},
+    "timeout": {"type": "int"},
     **{
         name: CONTAINER_GROUP_JOB[name]
         for name in (
@@ -113,7 +114,6 @@ AD_HOC_COMMAND: Spec = {
             "job_type",
             "diff_mode",
             "become_enabled",
-            "timeout",
             "execution_environment",
             "wait",
             "cancel_grace",
@@ -129,7 +129,7 @@ AD_HOC_COMMAND: Spec = {
 }
 
 WORKFLOW_JOB: Spec = {
-    "workflow_job_template": {"type": "str", "required": True},
+    "workflow_job_template": {"type": "str", "required": True, "aliases": ["name", "workflow_template"]},
     "organization": {"type": "str"},
     **{
         name: CONTAINER_GROUP_JOB[name]
@@ -141,14 +141,14 @@ WORKFLOW_JOB: Spec = {
 WAIT: Spec = {"type": "bool", "default": True}
 
 PROJECT_UPDATE: Spec = {
-    "project": {"type": "str", "required": True},
+    "project": {"type": "str", "required": True, "aliases": ["name"]},
     "organization": {"type": "str"},
     "wait": WAIT,
     **STORE,
 }
 
 INVENTORY_UPDATE: Spec = {
-    "inventory_source": {"type": "str", "required": True},
+    "inventory_source": {"type": "str", "required": True, "aliases": ["name"]},
     "inventory": {"type": "str"},
     "organization": {"type": "str"},
     "wait": WAIT,
@@ -235,6 +235,7 @@ def validated(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def _checked(given: Mapping[str, Any], spec: Spec, where: str) -> dict[str, Any]:
     """Options checked against their spec; `where` is the option that they are in, or empty."""
     known = {str(option): value for option, value in given.items() if value is not None}
+    _check_aliases(known, spec, where)
     inside = f"{where}." if where else ""
     wrong = [
         f"{inside}{option} must be {wanted}, but it is {_article(value)}."
@@ -251,7 +252,24 @@ def _checked(given: Mapping[str, Any], spec: Spec, where: str) -> dict[str, Any]
         begin = f"{where}: " if where else ""
         sentences = (f"{begin}{text[0].upper()}{text[1:].rstrip('.')}." for text in words)
         raise Failure("InvalidConfiguration", " ".join(sentences))
-    return {**known, **checked.validated_parameters}
+    aliases = {alias for rule in spec.values() for alias in rule.get("aliases", ())}
+    return {
+        option: value
+        for option, value in checked.validated_parameters.items()
+        if option not in aliases - set(spec)
+    }
+
+
+def _check_aliases(known: Mapping[str, Any], spec: Spec, where: str) -> None:
+    """Refuses an option that is given under two names: one of them would be lost."""
+    for option, rule in spec.items():
+        names = [name for name in (option, *rule.get("aliases", ())) if name in known]
+        if len(names) > 1:
+            begin = f"{where}: " if where else ""
+            raise Failure(
+                "InvalidConfiguration",
+                f"{begin}{' and '.join(names)} are two names of one option; give one of them.",
+            )
 
 
 def _rule(option: str, spec: Spec) -> Spec:

@@ -10,11 +10,12 @@ with what the objects are then.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.capacity import group_candidates
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.object_tables import CONTROLPLANE
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import (
     ObjectStore,
@@ -40,6 +41,7 @@ class Definition:
         job_template: id of the one that it is from.
         allow_simultaneous: it need not wait for other jobs of its template.
         slices_prompted: into how many slices it is cut was said at launch, not by its template.
+        groups_given: names of the groups, where they were given at launch and follow from nothing stored.
         notes: what the user should know about how this came about.
     """
 
@@ -49,6 +51,7 @@ class Definition:
     job_template: int | None = None
     allow_simultaneous: bool = True
     slices_prompted: bool = False
+    groups_given: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def to_stored(self) -> Values:
@@ -60,12 +63,14 @@ class Definition:
             "job_template": self.job_template,
             "allow_simultaneous": self.allow_simultaneous,
             "slices_prompted": self.slices_prompted,
+            "groups_given": list(self.groups_given),
         }
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any]) -> Definition:
         """What `to_stored` made."""
-        return cls(**{**stored, "groups": tuple(stored["groups"])})
+        lists = {name: tuple(stored.get(name, ())) for name in ("groups", "groups_given")}
+        return cls(**{**stored, **lists})
 
     def reference(self, option: str) -> int | None:
         """The id of the stored object that an option names, if it names one."""
@@ -130,11 +135,15 @@ class Names:
             return given
         return stored(self._objects.get("execution_environment", given, option).id)
 
-    def credential(self, given: Any, index: int) -> Any:
-        """A mapping as it is, else a stored one; `index` is its place in the list."""
+    def credential(self, given: Any, option: str) -> Any:
+        """A mapping as it is, else a stored one; `option` is where it is given."""
         if isinstance(given, Mapping):
             return given
-        return stored(self._objects.get("credential", given, f"credentials[{index}]", self.organization).id)
+        return stored(self._objects.get("credential", given, option, self.organization).id)
+
+    def credentials(self, given: Sequence[Any]) -> list[Any]:
+        """The same for a list of them."""
+        return [self.credential(each, f"credentials[{index}]") for index, each in enumerate(given)]
 
     def container_groups(self, listed: list[Any]) -> list[int]:
         """The ids of stored container groups."""
@@ -142,6 +151,29 @@ class Names:
             stored_id(called) or self._objects.get("container_group", called, f"instance_groups[{index}]").id
             for index, called in enumerate(listed)
         ]
+
+    def groups(self, template: Values, inventory: int | None, organization: int | None) -> tuple[int, ...]:
+        """The groups of a template (empty where there is none), its inventory and its organization."""
+        of_inventory = self.values("inventory", inventory)
+        found = group_candidates(
+            template.get("instance_groups", []),
+            of_inventory.get("instance_groups", []),
+            self.values("organization", organization).get("instance_groups", []),
+            prevent_on_template=template.get("prevent_instance_group_fallback", False),
+            prevent_on_inventory=of_inventory.get("prevent_instance_group_fallback", False),
+        )
+        return tuple(found)
+
+    def groups_or_default(
+        self, template: Values, inventory: int | None, organization: int | None
+    ) -> tuple[tuple[int, ...], tuple[str, ...]]:
+        """The same; where there are none, the group for that case, with what is to be told."""
+        found = self.groups(template, inventory, organization)
+        return (found, ()) if found else self.default_group()
+
+    def groups_called(self, numbers: Iterable[int]) -> tuple[str, ...]:
+        """The names of stored container groups."""
+        return tuple(self._objects.by_id("container_group", number).name for number in numbers)
 
     def default_group(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """Where jobs run for which nobody has said a group."""

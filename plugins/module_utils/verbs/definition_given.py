@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.capacity import group_candidates
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import ObjectStore, Values
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import DEFAULTS
@@ -62,6 +61,11 @@ class _Reader:
         self._names = Names(objects, folder, organization)
 
     def inline(self, given: Values) -> Definition:
+        if "name" in given and "project" not in given and "playbook" not in given:
+            raise _invalid(
+                f"job_template is missing: it names the template to launch (name: {given['name']} is what to"
+                " call a job); or give project, playbook and inventory."
+            )
         for name in ("project", "playbook", "inventory"):
             if name not in given:
                 raise _invalid(f"{name} is missing; give it, or the job_template to launch.")
@@ -70,13 +74,23 @@ class _Reader:
         organization = None
         if self._names.organization is not None:
             organization = self._objects.get("organization", self._names.organization, "organization").id
-        return Definition(options, groups, organization, slices_prompted="job_slice_count" in given)
+        return Definition(
+            options,
+            groups,
+            organization,
+            slices_prompted="job_slice_count" in given,
+            groups_given=self._names.groups_called(groups),
+        )
 
     def ad_hoc(self, given: Values) -> Definition:
         """An ad hoc command runs in the groups of its inventory, then of the inventory's organization."""
-        credential = [given["credential"]] if "credential" in given else []
+        self._check_arguments(given)
+        credential = []
+        if "credential" in given:
+            credential.append(self._names.credential(given["credential"], "credential"))
         module = {"project": None, "playbook": given["module_name"], "credentials": credential}
         options, groups = self._given({**given, **module})
+        called = self._names.groups_called(groups)
         number = stored_id(options["inventory"])
         inventory = self._names.values("inventory", number)
         organization = inventory.get("organization")
@@ -84,18 +98,16 @@ class _Reader:
             organization = self._objects.get("organization", self._names.organization, "organization").id
         notes: tuple[str, ...] = ()
         if not groups and options.get("container_group") is None:
-            owner = self._names.values("organization", organization)
-            found = group_candidates(
-                [],
-                inventory.get("instance_groups", []),
-                owner.get("instance_groups", []),
-                prevent_on_inventory=inventory.get("prevent_instance_group_fallback", False),
-            )
-            if found:
-                groups = tuple(found)
-            elif number is not None:
+            groups = self._names.groups({}, number, organization)
+            if not groups and number is not None:
                 groups, notes = self._names.default_group()
-        return Definition(options, groups, organization, notes=notes)
+        return Definition(options, groups, organization, groups_given=called, notes=notes)
+
+    def _check_arguments(self, given: Values) -> None:
+        """Refuses a command without one, as AWX does."""
+        module = given["module_name"]
+        if module.rpartition(".")[2] in ("command", "shell") and not given["module_args"].strip():
+            raise _invalid(f"module_args is missing: the module {module} needs what it is to run.")
 
     def _given(self, given: Values) -> tuple[Values, tuple[int, ...]]:
         """The options of a launch without a template, and the stored groups that they name."""
@@ -104,9 +116,7 @@ class _Reader:
         options["execution_environment"] = self._names.execution_environment(
             given.get("execution_environment")
         )
-        options["credentials"] = [
-            self._names.credential(each, index) for index, each in enumerate(options["credentials"])
-        ]
+        options["credentials"] = self._names.credentials(options["credentials"])
         groups: tuple[int, ...] = ()
         group = given.get("container_group")
         if "instance_groups" in given:

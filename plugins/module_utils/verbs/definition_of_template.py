@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.capacity import group_candidates
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import (
     ObjectStore,
     StoredObject,
@@ -173,13 +172,19 @@ class _Reader:
         if options["inventory"] is None:
             raise _invalid("inventory is missing: the template asks for it at launch.")
         options["extra_vars"] = extra_vars
-        groups, notes = self._groups(options, values)
+        listed = self._names.container_groups(options.pop("instance_groups", None) or [])
+        prompted = groups = tuple(dict.fromkeys(listed))
+        notes: tuple[str, ...] = ()
+        if not prompted:
+            inventory = stored_id(options["inventory"])
+            groups, notes = self._names.groups_or_default(values, inventory, values["organization"])
         return Definition(
             options,
             groups,
             values["organization"],
             template.id,
             bool(values["allow_simultaneous"]),
+            groups_given=self._names.groups_called(prompted),
             notes=notes,
         )
 
@@ -227,9 +232,7 @@ class _Reader:
         if name == "execution_environment":
             return self._names.execution_environment(value)
         if name == "credentials":
-            return self._with_prompted_credentials(
-                of_template, [self._names.credential(each, index) for index, each in enumerate(value)]
-            )
+            return self._with_prompted_credentials(of_template, self._names.credentials(value))
         return value
 
     def _with_prompted_credentials(self, of_template: list[Any], given: list[Any]) -> list[Any]:
@@ -260,25 +263,6 @@ class _Reader:
                 " its ask_variables_on_launch, or leave them out."
             )
         return {**template["extra_vars"], **others, **surveyed}
-
-    def _groups(self, options: Values, template: Values) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        prompted = options.pop("instance_groups", None)
-        ids = None
-        if prompted:
-            ids = self._names.container_groups(prompted)
-        inventory = self._names.values("inventory", stored_id(options["inventory"]))
-        organization = self._names.values("organization", template["organization"])
-        found = group_candidates(
-            template["instance_groups"],
-            inventory.get("instance_groups", []),
-            organization.get("instance_groups", []),
-            prevent_on_template=template["prevent_instance_group_fallback"],
-            prevent_on_inventory=inventory.get("prevent_instance_group_fallback", False),
-            prompted=ids,
-        )
-        if found:
-            return tuple(found), ()
-        return self._names.default_group()
 
 
 def _invalid(message: str) -> Failure:

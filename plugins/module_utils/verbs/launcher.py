@@ -20,7 +20,7 @@ from typing import IO, Any, NoReturn, Protocol
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import one_line
-from ansible_collections.jobpods.controller.plugins.module_utils.job.result import advice
+from ansible_collections.jobpods.controller.plugins.module_utils.job.result import advice, of_job
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import LAUNCHING, refused
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request, request_line
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arguments import STORE
@@ -204,7 +204,7 @@ def _left_alone(request: Request, failure: Failure, facts: dict[str, Any], entry
         facts = known["jobs"][0]
     pods = [
         f"pod {each['pod_name']} in namespace {each['namespace']}"
-        for each in (facts, *facts["slices"])
+        for each in _with_all_within(facts)
         if each["pod_name"] and each["finished"] is None
     ]
     if pods:
@@ -223,10 +223,17 @@ def _left_alone(request: Request, failure: Failure, facts: dict[str, Any], entry
         "failed": True,
         "msg": f"Job {facts['id']} ({facts['name']}): "
         + advice(failure.reason, failure.message, failure.hint),
-        "job": facts,
+        **of_job(facts),
         "stdout": known.get("stdout", ""),
         "stdout_truncated": known.get("stdout_truncated", False),
     }
+
+
+def _with_all_within(facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A job, its slices or the jobs of its nodes, and those within them."""
+    yield facts
+    for each in facts.get("slices", ()):
+        yield from _with_all_within(each)
 
 
 def _message(line: bytes) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,9 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.workflow_
     StartNode,
 )
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+"""Those that ask a job process to end."""
+
 
 async def container_group_job(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Launches a job, owns it, and answers when it has ended; with `wait: false` at once."""
@@ -70,10 +73,15 @@ async def _launch_and_own(
         caller = caller_of(request)
         definition = await opened.calls(read, request.params, opened.store.objects, caller.folder)
         jobs = OwnedJobs(request, opened, feed)
-        job = await launch(jobs, definition, caller)
-        for note in definition.notes:
-            job.feed.step(note)
-        await own_to_the_end(jobs, job, launcher, wait=bool(definition.options["wait"]))
+        launching = _launch_and_tell(jobs, definition, caller)
+        await launch_and_own(jobs, launching, launcher, wait=bool(definition.options["wait"]))
+
+
+async def _launch_and_tell(jobs: OwnedJobs, definition: Definition, caller: Caller) -> OwnedJob:
+    job = await launch(jobs, definition, caller)
+    for note in definition.notes:
+        job.feed.step(note)
+    return job
 
 
 def caller_of(request: Request) -> Caller:
@@ -176,12 +184,68 @@ def plan_slices(jobs: OwnedJobs, preparation: Preparation, order: Order, count: 
         order.caller,
     )
     nodes = [Node(str(number)) for number in range(1, count + 1)]
-    return Plan(whole, nodes, start_slice)
+    return Plan(whole, nodes, start_slice, sliced=True)
 
 
 def _slice_name(name: str, part: Slice) -> str:
     """What the job of a slice is called, also where it is launched again by itself."""
     return f"{name} {part.number}/{part.count}"
+
+
+async def launch_and_own(
+    jobs: OwnedJobs, launching: Coroutine[Any, Any, OwnedJob], launcher: Launcher, *, wait: bool
+) -> None:
+    """Launches a job, and owns it as `own_to_the_end` says.
+
+    What comes before there is a job may take long, too (an inventory is read, for example). Who ends it ends
+    all that runs for it, whether the job would be attached or not.
+
+    Args:
+        jobs: the process' jobs.
+        launching: makes the job.
+        launcher: of the job.
+        wait: the job is attached.
+
+    Raises:
+        Failure: it can't be launched, or it was cancelled before there was a job.
+    """
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[str] = loop.create_future()
+
+    def stop(why: str) -> None:
+        if not stopped.done():
+            stopped.set_result(why)
+
+    def left(watch: asyncio.Task[str]) -> None:
+        if not watch.cancelled():
+            stop(f"Canceled because {watch.result()}.")
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop, _by_signal(number))
+    limit = loop.call_later(jobs.time_left, stop, _by_limit(jobs)) if jobs.request.limit else None
+    leaving = asyncio.create_task(launcher.gone())
+    leaving.add_done_callback(left)
+    making = asyncio.create_task(launching)
+    try:
+        await asyncio.wait((making, stopped), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        making.cancel()  # has no effect on what is done
+        await asyncio.gather(making, return_exceptions=True)
+        leaving.cancel()
+        if limit is not None:
+            limit.cancel()
+    if making.cancelled():
+        await jobs.close()
+        raise Failure("Canceled", f"{stopped.result()} There was no job yet.")
+    await own_to_the_end(jobs, making.result(), launcher, wait=wait)
+
+
+def _by_signal(number: signal.Signals) -> str:
+    return f"The job process got {number.name}."
+
+
+def _by_limit(jobs: OwnedJobs) -> str:
+    return f"Canceled because the task's async limit of {jobs.request.limit} s was over."
 
 
 async def own_to_the_end(jobs: OwnedJobs, job: OwnedJob, launcher: Launcher, *, wait: bool) -> None:
@@ -194,15 +258,14 @@ async def own_to_the_end(jobs: OwnedJobs, job: OwnedJob, launcher: Launcher, *, 
         wait: the job is attached; else the answer comes at once.
     """
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         if wait:
-            loop.add_signal_handler(number, jobs.cancel, f"The job process got {number.name}.")
+            loop.add_signal_handler(number, jobs.cancel, _by_signal(number))
         else:  # as with any other end of its process, the jobs go on
             loop.add_signal_handler(number, jobs.leave)
     if wait:
         if jobs.request.limit:
-            why = f"Canceled because the task's async limit of {jobs.request.limit} s was over."
-            loop.call_later(jobs.request.limit, jobs.cancel, why)
+            loop.call_later(jobs.time_left, jobs.cancel, _by_limit(jobs))
         watching = asyncio.create_task(_cancel_without(launcher, jobs))
         try:
             await job.ended()

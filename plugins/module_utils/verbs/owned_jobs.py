@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import this_process
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import Pending
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import (
     JobRecord,
     NewJob,
@@ -25,6 +27,10 @@ from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import JobFeed, LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import OpenStore
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.waiting_line import WaitingLine
+
+OWNER_FRESH = 30.0
+"""Seconds without a heartbeat after which a waiting job's process is taken for gone, and others go first."""
 
 
 @dataclass(frozen=True)
@@ -104,15 +110,23 @@ class OwnedJobs:
         request: of the process' launcher.
         opened: the store.
         feed: to the launcher.
+        line: of those of them that wait for a place.
     """
 
     def __init__(self, request: Request, opened: OpenStore, feed: LauncherFeed) -> None:
         self.request = request
         self.opened = opened
         self.feed = feed
+        self.line = WaitingLine(self._look)
+        self._begun = time.monotonic()
         self._owned: list[OwnedJob] = []
         self._making: set[asyncio.Task[OwnedJob]] = set()
         self._ending: Callable[[JobOwner], None] | None = None
+
+    @property
+    def time_left(self) -> float:
+        """Seconds that are left of the launcher's limit, which its request has."""
+        return max(0.0, self.request.limit - (time.monotonic() - self._begun))
 
     async def start(self, order: Order, prepare: Prepare, *, child: bool = False) -> OwnedJob:
         """Makes a job and begins with it; it is owned until its pod is gone.
@@ -121,6 +135,8 @@ class OwnedJobs:
             order: what job.
             prepare: waits for what it needs.
             child: it is one of several that run at once for another one.
+
+        Where this is cancelled, so is the job; it has ended then.
         """
         return await self._insist(self._make(order, prepare, child))
 
@@ -148,6 +164,9 @@ class OwnedJobs:
             return await asyncio.shield(making)
         except asyncio.CancelledError:  # its row may be there, which must not stay without an owner
             making.add_done_callback(_cancel_made)
+            await asyncio.wait((making,))
+            if making.exception() is None:
+                await making.result().ended()
             raise
 
     async def _make(self, order: Order, prepare: Prepare, child: bool) -> OwnedJob:
@@ -210,6 +229,9 @@ class OwnedJobs:
             self._ending(job.owner)
         return job
 
+    async def _look(self, leases: Mapping[int, int]) -> Mapping[int, Pending]:
+        return await self.opened.calls(self.opened.store.look, leases, OWNER_FRESH)
+
     def cancel(self, why: str) -> None:
         """Cancels all of them, and those that come yet."""
         self._end(lambda owner: owner.cancel(why))
@@ -231,7 +253,7 @@ class OwnedJobs:
         """The result where the store can't give one: what is in the way, and of which job."""
         result = refusal(trouble, name=job.name, controller_node=self.request.controller_node)
         result["changed"] = True  # as far as can be known
-        result["job"]["id"] = job.id
+        result["id"] = result["job"]["id"] = job.id
         return result
 
     def folder(self, job: OwnedJob) -> Path:

@@ -110,6 +110,7 @@ class Preparation:
         self._updates = Updates(jobs)
         self._groups = definition.groups
         self._bringing = asyncio.Lock()
+        self._bringer: OwnedJob | None = None
         self._brought: Brought | Failure | None = None
 
     async def check(self) -> Checked:
@@ -214,8 +215,11 @@ class Preparation:
 
     async def _up_to_date(self, job: OwnedJob, part: Slice) -> Brought:
         """Has project and inventory updated where they have to be: once for all slices of the job."""
+        if self._bringer is not None and self._brought is None:
+            await self._updates.also_for(job, self._bringer)
         async with self._bringing:
             if self._brought is None:
+                self._bringer = job
                 try:
                     self._brought = await self._bring(job, part)
                 except Failure as failure:
@@ -229,13 +233,13 @@ class Preparation:
         revision = None
         if project is not None:
             revision = await self._updates.project(project, self._definition.options["scm_branch"], job)
-        if inventory is not None:
+        if inventory is not None and not self._definition.options.get("module_name"):  # as in AWX: for jobs
             await self._updates.inventory(inventory, job)
         brought = Brought(revision, None)
         if not part.number:
             return brought
         source = await self._source(brought.folder)
-        return Brought(revision, await read_inventory(source, self._reading(brought.folder)))
+        return Brought(revision, await read_inventory(source, await self._reading(brought.folder)))
 
     async def _still_there(self, revision: ProjectRevision | None, job: OwnedJob) -> ProjectRevision | None:
         """A revision that may have been removed while the job waited for room."""
@@ -266,7 +270,7 @@ class Preparation:
     async def hosts(self, folder: str | None = None) -> tuple[str, ...]:
         """The hosts of the job's inventory, as it is now."""
         source = await self._source(folder)
-        return await inventory_hosts(source, self._reading(folder))
+        return await inventory_hosts(source, await self._reading(folder))
 
     async def _inventory(self, brought: Brought, part: Slice) -> InventorySource | None:
         """A stored inventory as it is now, of a slice its part of it; None where the option says it all."""
@@ -282,14 +286,14 @@ class Preparation:
             return read_inventory_option(self._definition.options["inventory"], self._caller.folder)
         stored = await self._calls(self._store.objects.by_id, "inventory", number)
         contents = await self._calls(self._store.inventories.contents, number)
-        return await launch_inventory(stored.values, contents, self._reading(folder))
+        return await launch_inventory(stored.values, contents, await self._reading(folder))
 
-    def _reading(self, folder: str | None) -> Reading:
+    async def _reading(self, folder: str | None) -> Reading:
         return Reading(
             environment=self._caller.environ,
             folder=folder or "",
             playbook_dir=self._playbook_dir(folder),
-            vaults=self._resolver.vaults(),
+            vaults=await self._calls(self._resolver.vaults),
         )
 
     def _playbook_dir(self, folder: str | None) -> str:

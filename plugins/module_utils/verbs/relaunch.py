@@ -6,18 +6,20 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import ObjectStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import FINAL, JobRecord
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import Definition
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import Definition, Names
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launching import (
     caller_of,
     launch,
-    own_to_the_end,
+    launch_and_own,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import OwnedJob, OwnedJobs
@@ -50,8 +52,8 @@ async def job_relaunch(request: Request, feed: LauncherFeed, launcher: Launcher)
         hosts = await calls(store.failed_hosts, record.id) if params["hosts"] == "failed" else None
         limit = _limit(record, hosts) if params["hosts"] == "failed" else None
         jobs = OwnedJobs(request, opened, feed)
-        job = await _launch(jobs, record, asked, caller_of(request), wait=wait, limit=limit)
-        await own_to_the_end(jobs, job, launcher, wait=wait)
+        launching = _launch(jobs, record, asked, caller_of(request), wait=wait, limit=limit)
+        await launch_and_own(jobs, launching, launcher, wait=wait)
     return None
 
 
@@ -105,17 +107,51 @@ async def _launch(
         workflow = replace(Workflow.from_stored(asked["workflow"]), above=())
         return await launch_workflow(jobs, workflow, caller, launch_type=RELAUNCH, wait=wait)
     definition = Definition.from_stored(asked["definition"])
+    definition = await calls(_with_groups_now, definition, objects)
     options = {**definition.options, "wait": wait}
-    if limit is not None:
-        options["limit"] = limit
     part = WHOLE
     columns = {}
-    if record.job_slice_number:
+    if limit is not None:
+        options["limit"] = limit
+        if record.job_slice_number:  # its hosts may be in another slice by now
+            options.update(name=record.name, job_slice_count=1)
+    elif record.job_slice_number:
         part = Slice(record.job_slice_number, record.job_slice_count)
         columns = {"job_slice_number": part.number, "job_slice_count": part.count}
-    return await launch(
+    job = await launch(
         jobs, replace(definition, options=options), caller, launch_type=RELAUNCH, columns=columns, part=part
     )
+    for note in definition.notes:
+        job.feed.step(note)
+    return job
+
+
+def _with_groups_now(definition: Definition, objects: ObjectStore) -> Definition:
+    """A definition with those groups that a launch would have now, unless they were given at the first one.
+
+    Raises:
+        Failure: `InvalidConfiguration`, where all groups that were given have been deleted.
+    """
+    if not definition.groups:
+        return definition  # an inline one
+    there = {int(shown["id"]) for shown in objects.list("container_group")}
+    if definition.groups_given:
+        left = tuple(number for number in definition.groups if number in there)
+        if not left:
+            called = ", ".join(map(repr, definition.groups_given))
+            raise _invalid(
+                f"instance_groups: the job was launched for container group {called}, now deleted."
+            )
+        return replace(definition, groups=left)
+    template, organization = None, None
+    with suppress(Failure):  # what has been deleted says nothing any more
+        template = objects.by_id("job_template", definition.job_template or 0)
+    with suppress(Failure):
+        organization = objects.by_id("organization", definition.organization or 0).id
+    names = Names(objects, Path(), None)
+    values = template.values if template is not None else {}
+    groups, notes = names.groups_or_default(values, definition.reference("inventory"), organization)
+    return replace(definition, groups=groups, notes=notes)
 
 
 def _invalid(message: str) -> Failure:

@@ -183,9 +183,9 @@ class Resolver:
 
     def vaults(self) -> tuple[VaultCredential, ...]:
         """The job's vault credentials."""
-        return read_credentials(
-            [self._credential(each) for each in self._definition.options["credentials"]]
-        ).vaults
+        options = self._definition.options
+        credentials = [self._credential(each) for each in options["credentials"]]
+        return read_credentials(credentials, "credential" if options.get("module_name") else "").vaults
 
     def _credential(self, given: Any) -> Any:
         number = stored_id(given)

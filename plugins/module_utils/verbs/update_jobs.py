@@ -11,7 +11,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.obje
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launching import own_to_the_end
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launching import launch_and_own
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import OwnedJobs
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import Result, Verb
@@ -31,8 +31,8 @@ async def project_update(request: Request, feed: LauncherFeed, launcher: Launche
         jobs = OwnedJobs(request, opened, feed)
         branch = str(project.values["scm_branch"])
         wait = bool(params["wait"])
-        job = await Updates(jobs).update_project(project, branch, wait=wait)
-        await own_to_the_end(jobs, job, launcher, wait=wait)
+        launching = Updates(jobs).update_project(project, branch, wait=wait)
+        await launch_and_own(jobs, launching, launcher, wait=wait)
     return None
 
 
@@ -49,8 +49,7 @@ async def inventory_update(request: Request, feed: LauncherFeed, launcher: Launc
         )
         jobs = OwnedJobs(request, opened, feed)
         wait = bool(params["wait"])
-        job = await Updates(jobs).update_inventory(source, wait=wait)
-        await own_to_the_end(jobs, job, launcher, wait=wait)
+        await launch_and_own(jobs, Updates(jobs).update_inventory(source, wait=wait), launcher, wait=wait)
     return None
 
 

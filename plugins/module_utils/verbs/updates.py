@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import StoredObject
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import Placed
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import Pending, Placed
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import LeaseLost
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.inventory_sources import (
     InventorySourceRequest,
@@ -29,6 +31,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.update_run 
     update_on_controller,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import (
+    OWNER_FRESH,
     Order,
     OwnedJob,
     OwnedJobs,
@@ -36,26 +39,24 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_job
 )
 
 PLACE_INTERVAL = 0.5
-"""Seconds between two looks whether it is a job's turn."""
-OWNER_FRESH = 30.0
-"""Seconds without a heartbeat after which a waiting job's process is taken for gone, and others go first."""
+"""Seconds between two looks whether it is a waiting job's turn."""
 
 
 async def wait_for_place(jobs: OwnedJobs, job: OwnedJob) -> Placed:
     """Waits until it is a job's turn, and there is room for it."""
     store, calls = jobs.opened.store, jobs.opened.calls
+    found: Placed | Pending = await calls(store.place, job.id, job.lease, OWNER_FRESH)
     told = ""
-    while True:
-        found = await calls(store.place, job.id, job.lease, OWNER_FRESH)
-        if isinstance(found, Placed):
-            if told:
-                job.feed.step("it is this job's turn")
-            return found
+    while isinstance(found, Pending):
         if found.explanation != told:
             told = found.explanation
             job.feed.step(f"pending: {told}")
             await calls(store.update, job.id, job.lease, job_explanation=told)
-        await asyncio.sleep(PLACE_INTERVAL)
+        still = await jobs.line.look(job.id, job.lease, PLACE_INTERVAL)
+        found = still if still is not None else await calls(store.place, job.id, job.lease, OWNER_FRESH)
+    if told:
+        job.feed.step("it is this job's turn")
+    return found
 
 
 class Updates:
@@ -65,6 +66,18 @@ class Updates:
         self._jobs = jobs
         self._store = jobs.opened.store
         self._calls = jobs.opened.calls
+        self._beside: dict[int, list[OwnedJob]] = {}
+        self._whys: dict[int, str] = {}
+
+    async def also_for(self, job: OwnedJob, first: OwnedJob) -> None:
+        """Has a job say what another one waits for, whose updates are for both of them."""
+        self._beside.setdefault(first.id, []).append(job)
+        if first.id in self._whys:
+            await self._explain(job, self._whys[first.id])
+
+    async def _explain(self, job: OwnedJob, why: str) -> None:
+        with suppress(LeaseLost):  # it has ended meanwhile, or is another process'; its owner sees that
+            await self._calls(self._store.update, job.id, job.lease, job_explanation=why)
 
     # -- projects --
 
@@ -277,6 +290,9 @@ class Updates:
         """
         why = f"waiting for job {update.id} to finish: {what[0].lower()}{what[1:]}"
         await self._calls(self._store.update, job.id, job.lease, job_explanation=why)
+        self._whys[job.id] = why
+        for each in tuple(self._beside.get(job.id, ())):
+            await self._explain(each, why)
         try:
             await update.ended()
         except asyncio.CancelledError:

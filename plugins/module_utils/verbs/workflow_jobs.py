@@ -18,7 +18,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.work
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import split_tags
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import STORED
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import STORED, stored_id
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_of_template import (
     read_node,
     read_prompts,
@@ -27,7 +27,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed impo
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launching import (
     caller_of,
     launch,
-    own_to_the_end,
+    launch_and_own,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import (
@@ -73,8 +73,8 @@ async def workflow_job(request: Request, feed: LauncherFeed, launcher: Launcher)
         given = {name: value for name, value in params.items() if value is not None}
         workflow = Workflow(template.id, await opened.calls(read_prompts, template, given, objects, folder))
         jobs = OwnedJobs(request, opened, feed)
-        job = await launch_workflow(jobs, workflow, caller_of(request), wait=wait)
-        await own_to_the_end(jobs, job, launcher, wait=wait)
+        launching = launch_workflow(jobs, workflow, caller_of(request), wait=wait)
+        await launch_and_own(jobs, launching, launcher, wait=wait)
     return None
 
 
@@ -158,6 +158,7 @@ async def plan_workflow(
         {
             "organization_id": template.values["organization"],
             "workflow_job_template_id": template.id,
+            "inventory_id": stored_id(workflow.prompts.get("inventory")),
             "launch_type": launch_type,
             "allow_simultaneous": bool(template.values["allow_simultaneous"]),
             **(columns or {}),
@@ -205,6 +206,7 @@ class _Nodes:
         try:
             return await self._start(node, target, artifacts, columns)
         except Failure as failure:
+            columns.update(_objects_of(node.runs, target))
             return await self._refused(JOB_TYPES[node.runs], target.name, columns, failure)
 
     async def _start(
@@ -259,6 +261,15 @@ class _Nodes:
 
         order = Order(job_type, name, {}, {**columns, "launch_type": "workflow"}, self._wait)
         return await self._jobs.start(order, prepare, child=True)
+
+
+def _objects_of(kind: str, target: StoredObject) -> dict[str, Any]:
+    """The columns of a job's row that say what it is from, of a job that got no further."""
+    found = {f"{kind}_id": target.id}
+    for option in ("organization", "project", "inventory"):
+        if target.values.get(option) is not None:
+            found[f"{option}_id"] = target.values[option]
+    return found
 
 
 def _prompts(node: StoredNode) -> Values:

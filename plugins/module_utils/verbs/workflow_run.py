@@ -66,11 +66,13 @@ class Plan:
         order: the workflow job.
         nodes: what it has to run.
         start_of: makes what starts the jobs of its nodes, for the workflow job that they belong to.
+        sliced: they are the slices of one job.
     """
 
     order: Order
     nodes: Sequence[Node]
     start_of: Callable[[OwnedJob], StartNode]
+    sliced: bool = False
 
     async def start(self, jobs: OwnedJobs, *, child: bool = False) -> OwnedJob:
         """Starts the workflow job; `child` where other jobs run beside it here."""
@@ -91,7 +93,9 @@ class Plan:
             found = await find() if find is not None else ()
 
             async def start(_stack: AsyncExitStack, notebook: Notebook, progress: Progress) -> OwnedRun:
-                return WorkflowRun(jobs, self.nodes, self.start_of(job), notebook, progress, found)
+                return WorkflowRun(
+                    jobs, self.nodes, self.start_of(job), notebook, progress, found, sliced=self.sliced
+                )
 
             return start
 
@@ -109,6 +113,8 @@ class WorkflowRun(PodlessRun):
         notebook: Notebook,
         progress: Progress,
         found: Sequence[FoundNode] = (),
+        *,
+        sliced: bool = False,
     ) -> None:
         super().__init__(notebook, progress)
         self._jobs = jobs
@@ -119,6 +125,7 @@ class WorkflowRun(PodlessRun):
         self._artifacts: dict[str, dict[str, Any]] = {}  # of each node, those before it included
         self._failed: list[str] = []
         self._found = found
+        self._sliced = sliced
 
     async def execute(self) -> Outcome:
         """Runs the nodes to their end.
@@ -147,8 +154,8 @@ class WorkflowRun(PodlessRun):
 
     async def _run(self) -> Outcome:
         while True:
-            decide_next = cancel if self._cancel.done() else decide
-            decision = decide_next(self._nodes, self._statuses)
+            canceled = self._cancel.done()
+            decision = (cancel if canceled else decide)(self._nodes, self._statuses)
             for identifier in decision.do_not_run:
                 self._statuses[identifier] = DO_NOT_RUN
                 self._progress.step(f"node {identifier} will not run", verbosity=1)
@@ -156,17 +163,31 @@ class WorkflowRun(PodlessRun):
                 if identifier in self._running:
                     self._running[identifier].owner.cancel(self._cancel.result().message)
             for identifier in decision.start:
-                await self._start(identifier)
+                if not self._cancel.done():
+                    await self._start(identifier)
             if decision.status is not None:
                 return self._outcome(decision.status, decision.explanation)
+            if self._cancel.done() and not canceled:  # meanwhile: what was started is to be cancelled, too
+                continue
             if self._running.keys() >= set(decision.start):  # else one has failed already: look again
                 await self._wait()
 
     async def _start(self, identifier: str) -> None:
-        """Starts the job of a node; one that can't be started has failed."""
+        """Starts the job of a node; one that can't be started has failed.
+
+        To start one may take long (its inventory is read, for example): a cancel ends that, too.
+        """
         self._artifacts[identifier] = self._before(identifier)
+        starting = asyncio.ensure_future(self._start_node(identifier, dict(self._artifacts[identifier])))
         try:
-            job = await self._start_node(identifier, dict(self._artifacts[identifier]))
+            await asyncio.wait((starting, self._cancel), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            starting.cancel()  # has no effect on what is done
+            await asyncio.gather(starting, return_exceptions=True)
+        if starting.cancelled():
+            return
+        try:
+            job = starting.result()
         except Failure as failure:
             self._statuses[identifier] = "error"
             self._failed.append(f"node {identifier} (could not be started: {failure.message})")
@@ -232,6 +253,9 @@ class WorkflowRun(PodlessRun):
             return Outcome(self._cancel.result(), self.summary, None, bool(self.summary.stats))
         if status == "successful":
             return Outcome(None, self.summary)
+        if self._sliced:
+            explanation = f"{len(self._failed)} of {len(self._nodes)} slices failed"
         more = f" and {len(self._failed) - NAMED} more" if len(self._failed) > NAMED else ""
-        message = f"{explanation}: {'; '.join(self._failed[:NAMED])}{more}"
+        named = "; ".join(words.rstrip(".") for words in self._failed[:NAMED])
+        message = f"{explanation}: {named}{more}"
         return Outcome(Failure("WorkflowFailed", message), self.summary, None, True)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_ch
 
 Values = dict[str, Any]
 
+GROUPS = "instance_groups"
+
 
 class _Impossible(Exception):
     """An object can't be stored; the message tells why."""
@@ -82,6 +84,7 @@ class Importer:
         self._folder = folder
         self._gone = set(export.gone)
         self._ids: dict[Key, int] = {}
+        self._groupless: set[Key] = set()  # that have groups in the export, but can have none of them
         self._imported = Imported(left_out=dict(export.left_out))
 
     def run(self) -> Imported:
@@ -105,9 +108,10 @@ class Importer:
         given = {
             **asset.given,
             **{option: "" if value is None else value for option, value in scope.items()},
-            **self._references(asset, notes),
         }
         stored = self._editor.find(key.kind, key.name, scope)
+        given.update(self._references(asset, stored, notes))
+        self._check_groups(asset, given, stored, notes)
         self._fill_in(key, given, stored, notes)
         nodes = self._nodes(asset, stored, notes) if key.kind == "workflow_job_template" else None
         given = read_given(key.kind, given, self._folder)
@@ -188,7 +192,7 @@ class Importer:
         left_out = reference in self._gone
         return f"{reference} {'was left out' if left_out else 'is neither in the export nor stored'}"
 
-    def _references(self, asset: Asset, notes: Notes) -> Values:
+    def _references(self, asset: Asset, stored: StoredObject | None, notes: Notes) -> Values:
         """Options that name other objects, with ids; those that can't be had are noted."""
         given: Values = {}
         for option, reference in asset.references.items():
@@ -200,18 +204,63 @@ class Importer:
             else:
                 notes.append((option, self._trouble(reference)))
         for option, listed in asset.lists.items():
-            given[option] = self._list(option, listed, notes)
+            before = stored.values[option] if stored is not None else ()
+            given[option] = self._list(option, listed, before, notes)
         return given
 
-    def _list(self, option: str, listed: list[Reference], notes: Notes) -> list[int]:
-        found = []
-        for reference in dict.fromkeys(listed):
-            number = self._id_of(reference)
-            if number is None:
-                notes.append((option, self._trouble(reference)))
-            else:
-                found.append(number)
-        return found
+    def _list(self, option: str, listed: list[Reference], before: Sequence[int], notes: Notes) -> list[int]:
+        """The ids of what an option lists; where some can't be had, those stay that it lists already."""
+        references = list(dict.fromkeys(listed))
+        found = {reference: self._id_of(reference) for reference in references}
+        missing = [reference for reference in references if found[reference] is None]
+        notes += [(option, self._trouble(reference)) for reference in missing]
+        had = [number for number in found.values() if number is not None]
+        if not missing:
+            return had
+        kept = [number for number in before if number not in had]
+        if option == "credentials":  # of each kind there is one
+            kinds = [self._kind_of(number) for number in had]
+            kept = [number for number in kept if self._kind_of(number) not in kinds]
+        return [*had, *kept]
+
+    def _kind_of(self, credential: int) -> tuple[str, str]:
+        values = self._editor.by_id("credential", credential).values
+        return values["credential_type"], str(values["inputs"].get("vault_id") or "")
+
+    def _check_groups(self, asset: Asset, given: Values, stored: StoredObject | None, notes: Notes) -> None:
+        """Leaves a template out that has container groups in AWX, of which there are none here.
+
+        Without them it would run in the group default, or even on the controller.
+        """
+        key = asset.key
+        if given.get(GROUPS) or (GROUPS not in given and stored is not None and stored.values.get(GROUPS)):
+            return
+        if key.kind == "job_template":
+            owner = self._groupless_owner(asset)
+            if owner is not None:
+                whose = "its instance_groups" if owner == key else f"the instance_groups of {owner}"
+                raise _Impossible(
+                    f"none of {whose} can be had, and without them it would run elsewhere than in AWX,"
+                    " perhaps even on the controller."
+                )
+        elif asset.lists.get(GROUPS):
+            self._groupless.add(key)
+            notes.append((GROUPS, "none of them can be had, so templates that run in them are left out"))
+
+    def _groupless_owner(self, asset: Asset) -> Reference | None:
+        """What has the groups in AWX that a template would run in, but none of them here; None if nothing."""
+        if asset.lists.get(GROUPS):
+            return asset.key
+        organization = asset.key.organization
+        owners: list[Reference | None] = [asset.references.get("inventory")]
+        owners.append(Key("organization", organization) if organization is not None else None)
+        for owner in owners:
+            if owner in self._groupless:
+                return owner
+            number = self._id_of(owner) if isinstance(owner, Key) else None
+            if isinstance(owner, Key) and number and self._editor.by_id(owner.kind, number).values[GROUPS]:
+                return None
+        return None
 
     # -- workflows --
 
@@ -237,9 +286,11 @@ class Importer:
         related: Values = {
             kind: [{"identifier": name} for name in names] for kind, names in node.links.items()
         }
+        nodes = stored.values["workflow_nodes"] if stored is not None else ()
+        known = next((each for each in nodes if each.identifier == node.identifier), None)
         for option, listed in node.lists.items():
             mine: Notes = []
-            related[option] = self._list(option, list(listed), mine)
+            related[option] = self._list(option, list(listed), getattr(known, option, ()), mine)
             notes += [(f"{where}: {name}", why) for name, why in mine]
         given: Values = {}
         for option, reference in node.references.items():

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.blocking import (
     ActiveJob,
-    blocker,
+    ActiveJobs,
     waiting_for,
 )
 
@@ -22,6 +22,10 @@ WORKFLOW = ActiveJob(5, "workflow_job", workflow_job_template_id=1)
 SLICED = ActiveJob(6, "workflow_job", job_template_id=1)
 SLICE = replace(JOB, id=7, allow_simultaneous=True, parent_id=6)
 OTHER_TEMPLATE = replace(JOB, id=8, job_template_id=2)
+
+
+def blocker(job: ActiveJob, active: list[ActiveJob]) -> ActiveJob | None:
+    return ActiveJobs(active).blocker(job)
 
 
 def another(job: ActiveJob, **values: object) -> ActiveJob:
@@ -80,6 +84,8 @@ def test_one_waits_for_the_other(other: ActiveJob, job: ActiveJob) -> None:
         pytest.param(replace(PROJECT, launch_type="sync"), another(JOB), id="job: a sync of its project"),
         pytest.param(PROJECT, another(PROJECT, launch_type="sync"), id="sync: an update of the project"),
         pytest.param(JOB, JOB, id="itself"),
+        pytest.param(SOURCE, another(WORKFLOW, inventory_id=1), id="workflow: its inventory's update"),
+        pytest.param(replace(WORKFLOW, inventory_id=1), another(COMMAND), id="command: a workflow on it"),
     ],
 )
 def test_one_does_not_wait_for_the_other(other: ActiveJob, job: ActiveJob) -> None:

@@ -301,3 +301,36 @@ def test_ended_jobs_are_not_read(tmp_path: Path) -> None:
     assert [read for read in reads if not read.startswith("SEARCH jobs USING")] == []
     queue.database.close()
     queue.store.close()
+
+
+# -- several at once --
+
+
+def test_several_are_seen_at_once_as_each_would_be(queue: Queue) -> None:
+    small, large = queue.group("small", max_concurrent_jobs=1), queue.group("large", max_forks=9)
+    template = queue.template("t")
+    running = queue.job(small)
+    assert queue.placed(running) == small
+    same = {"job_template_id": template, "allow_simultaneous": False}
+    numbers = [
+        queue.job(small),
+        queue.job(small),
+        queue.job(large, task_impact=6),
+        queue.job(large, task_impact=6, **same),
+        queue.job(large, task_impact=1, **same),
+        queue.job(large, task_impact=20),
+        queue.job(),
+    ]
+    leases = {number: queue.leases[number] for number in numbers}
+    seen = queue.store.look(leases, FRESH)
+    first, second, placed, third, blocked, never, groupless = numbers
+    assert seen.keys() == {first, second, third, blocked}
+    assert seen[blocked].explanation == f"waiting for job-{third} to finish"
+    assert "6 of 9 forks in use" in seen[third].explanation
+    assert {number: found.explanation for number, found in seen.items() if number != third} == {
+        number: queue.explanation(number) for number in (first, second, blocked)
+    }
+    assert (queue.placed(placed), queue.placed(groupless)) == (large, None)
+    with pytest.raises(Failure, match="max_forks"):
+        queue.place(never)
+    assert queue.store.look({first: queue.leases[first] + 1}, FRESH) == {}

@@ -226,12 +226,29 @@ def test_slices_are_the_jobs_that_belong_to_it_in_order(store: JobStore) -> None
     assert all(part.keys() == told.keys() and not part["slices"] for part in told["slices"])
 
 
+def test_jobs_of_a_workflow_within_a_workflow_are_in_its_slices(store: JobStore) -> None:
+    outer = store.create(replace(new_job(), type="workflow_job"))
+    inner = store.create(replace(new_job(), type="workflow_job", columns={"parent_id": outer}))
+    job = store.create(replace(new_job(), columns={"parent_id": inner}))
+    (told,) = job_result(store, outer)["job"]["slices"]
+    assert (told["id"], [part["id"] for part in told["slices"]]) == (inner, [job])
+
+
+@pytest.mark.parametrize("kind", ["job", "workflow_job"])
+def test_number_and_status_are_where_awx_awx_has_them(store: JobStore, kind: str) -> None:
+    number = store.create(replace(new_job(), type=kind))
+    result = job_result(store, number)
+    assert (result["id"], result["status"]) == (number, "pending") == (result["job"]["id"], "pending")
+    assert result.get("job_info") == ({"id": number} if kind == "workflow_job" else None)
+
+
 def test_refusal_has_the_shape_of_a_result(store: JobStore) -> None:
     made = job_result(store, finished(store))
     refused = refusal(Failure("InvalidConfiguration", "no"), name="it", controller_node="here")
     assert refused.keys() == made.keys()
     assert refused["job"].keys() == made["job"].keys() == job_facts(RECORD).keys()
     assert (refused["job"]["id"], refused["job"]["name"], refused["job"]["status"]) == (None, "it", "error")
+    assert (refused["id"], refused["status"]) == (None, "error")
     assert refused["job"]["host_status_counts"] == made["job"]["host_status_counts"] == COUNTS
 
 

@@ -436,6 +436,11 @@ def test_inline_definition_needs_these(shelf: Shelf, option: str) -> None:
     assert message == f"{option} is missing; give it, or the job_template to launch."
 
 
+def test_name_of_a_template_is_not_called_name(shelf: Shelf) -> None:
+    message = shelf.refused(name="deploy", inventory="a,")
+    assert message.startswith("job_template is missing: it names the template to launch (name: deploy is")
+
+
 def test_inline_definition_has_defaults_for_the_rest(shelf: Shelf) -> None:
     found = shelf.defined(**INLINE)
     assert (found.groups, found.organization, found.job_template) == ((), None, None)

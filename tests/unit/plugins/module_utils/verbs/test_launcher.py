@@ -187,7 +187,14 @@ def test_job_process_that_ends_without_a_result_is_told(scene: Scene, script: st
 
 
 KILLED = "os.kill(os.getpid(), signal.SIGKILL)"
-STORED = {"id": 7, "name": "site.yml", "status": "running", "pod_name": "pod-1", "namespace": "jobs"}
+STORED = {
+    "id": 7,
+    "type": "job",
+    "name": "site.yml",
+    "status": "running",
+    "pod_name": "pod-1",
+    "namespace": "jobs",
+}
 PART = {"pod_name": "pod-2", "namespace": "jobs", "finished": None}
 
 
@@ -223,7 +230,8 @@ def test_job_whose_process_is_killed_after_its_end_has_no_pod_that_goes_on(scene
 
 def test_sliced_job_whose_process_is_killed_is_told_with_the_pods_that_go_on(scene: Scene) -> None:
     ended = {**PART, "pod_name": "pod-1", "finished": "2026-01-01T00:00:00Z"}
-    slices = [ended, {**PART, "pod_name": ""}, PART, {**PART, "pod_name": "pod-3"}]
+    within = {**PART, "pod_name": "", "slices": [{**PART, "pod_name": "pod-3"}]}
+    slices = [ended, {**PART, "pod_name": ""}, PART, within]
     result = scene.call(stored(pod_name="", namespace=None, slices=slices) + STEPS + SLICES + KILLED)
     assert (result["job"]["id"], result["job"]["name"]) == (7, "site.yml")
     assert "These go on: pod pod-2 in namespace jobs, pod pod-3 in namespace jobs, until" in result["msg"]

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +25,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import feed as feed_module
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import launching
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import verb
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.little_cluster import NODE
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.obeyed import (
     HOSTILE,
@@ -32,6 +38,7 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.project.repositories import (
     Repository,
 )
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.supervised import is_alive
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.one_job import (
     EVENTS,
     PRINT_MUCH,
@@ -398,6 +405,41 @@ async def test_failed_slice_fails_the_whole_and_the_others_go_on(stock: Stock) -
     assert [part["status"] for part in result["job"]["slices"]] == ["failed", "failed"]
     for part in result["job"]["slices"]:
         assert f"job {part['id']} ({part['name']}) ended failed" in result["msg"]
+    assert "2 of 2 slices failed: " in result["msg"]
+    assert ".;" not in result["msg"]
+
+
+@pytest.mark.parametrize("end", ["signal", "launcher", "limit"])
+@pytest.mark.parametrize("wait", [True, False])
+async def test_launch_that_is_to_end_before_there_is_a_job_ends_what_runs_for_it(
+    tmp_path: Path, end: str, wait: bool
+) -> None:
+    """The inventory is read to count its hosts, and takes for ever."""
+    stock = Stock(tmp_path)
+    slow = stock.folder / "slow"
+    slow.write_text(f"#!/bin/sh\necho $$ > {stock.folder}/pid\nexec sleep 600\n")
+    slow.chmod(0o755)
+    given = {"project": "project", "playbook": "site.yml", "container_group": "controlplane"}
+    request = stock.request("container_group_job", **given, inventory=str(slow), job_slice_count=2, wait=wait)
+    pipe = asyncio.StreamReader()
+    started = stock.folder / "pid"
+    if end == "limit":
+        request = replace(request, limit=4)
+    async with launcher() as (told, _pipe):
+        going = asyncio.ensure_future(verb("container_group_job")(request, told, Launcher(pipe, None)))
+        await until(lambda: started.exists() and bool(started.read_text()))
+        if end == "signal":
+            os.kill(os.getpid(), signal.SIGTERM)
+        if end == "launcher":
+            pipe.feed_eof()
+        with pytest.raises(Failure) as caught:
+            async with deadline(DEADLINE):
+                await going
+    assert caught.value.reason == "Canceled"
+    assert caught.value.message.endswith("There was no job yet.")
+    assert stock.all_jobs() == []
+    stock.store.close()
+    await until(lambda: not is_alive(int(started.read_text())))
 
 
 async def test_cancel_of_a_sliced_job_cancels_its_slices(stock: Stock) -> None:

@@ -112,7 +112,14 @@ def test_inventory_that_is_written_out_has_no_groups(stock: Stock) -> None:
     ("given", "words"),
     [
         pytest.param({"inventory": "gone"}, "inventory 'gone' is neither a path", id="inventory"),
-        pytest.param({"credential": "gone"}, "there is no credential 'gone'", id="credential"),
+        pytest.param({"credential": "gone"}, "^credential: there is no credential 'gone'", id="credential"),
+        pytest.param(
+            {"credential": {"credential_type": "source_control", "inputs": {}}},
+            "^credential.credential_type is 'source_control'",
+            id="type of the credential",
+        ),
+        pytest.param({"module_name": "command"}, "^module_args is missing: the module command", id="command"),
+        pytest.param({"module_name": "ansible.builtin.shell", "module_args": " "}, "^module_a", id="shell"),
         pytest.param({"organization": "gone"}, "there is no organization 'gone'", id="organization"),
         pytest.param({"inventory": "a,"}, "There is no connection to a cluster", id="no cluster"),
         pytest.param({"forks": 5000}, "forks is 5000; it must be from 0 to 1000", id="forks"),
@@ -135,3 +142,19 @@ async def test_failed_command_is_a_failed_job(stock: Stock) -> None:
     again, _messages = await stock.ask("job_relaunch", job_id=result["job"]["id"], hosts="failed")
     assert (again["job"]["type"], again["job"]["launch_type"]) == ("ad_hoc_command", "relaunch")
     assert stock.asked(again["job"]["id"])["limit"] == "a"
+
+
+async def test_sources_of_the_inventory_are_not_updated_before_a_command(stock: Stock) -> None:
+    stock.add("inventory", "hosts", content={"all": {"hosts": {"a": None}}})
+    stock.add(
+        "inventory_source",
+        "cloud",
+        inventory="hosts",
+        source="file",
+        source_path=str(stock.folder / "nowhere"),
+        update_on_launch=True,
+    )
+    given = {"module_name": "ping", "inventory": "hosts", "cancel_grace": 1}
+    result, _messages = await stock.ask("ad_hoc_command", **given)
+    assert result["job"]["status"] == "successful"
+    assert [job.type for job in stock.all_jobs()] == ["ad_hoc_command"]

@@ -29,6 +29,7 @@ SECRETS = [
     {"name": "production cluster", "inputs": {"bearer_token": "s3cret-token"}},
     {"name": "web servers", "organization": "Research", "inputs": {"password": "s3cret-password"}},
 ]
+CLUSTER = [SECRETS[1]]
 ORGANIZATION = {"name": "Ops", "type": "organization"}
 
 
@@ -94,12 +95,16 @@ CREATED = [
     "inventory production",
     "inventory lab",
     "inventory_source from git",
-    "job_template deploy website",
-    "job_template roll back website",
     "workflow_job_template release website",
     "workflow_job_template release everything",
 ]
-WITH_SECRETS = ["credential release secrets", "credential production cluster", "container_group prod"]
+WITH_SECRETS = [
+    "credential release secrets",
+    "credential production cluster",
+    "container_group prod",
+    "job_template deploy website",
+    "job_template roll back website",
+]
 
 
 async def test_check_do_do_again_and_complete_it(importing: Importing) -> None:
@@ -109,7 +114,7 @@ async def test_check_do_do_again_and_complete_it(importing: Importing) -> None:
     done = await importing(path=str(SAMPLE))
     assert done["left_out"] == trial["left_out"]
     assert names(done["created"]) == CREATED
-    assert done["msg"].startswith("16 objects were created and 0 changed; 0 are as they should be;")
+    assert done["msg"].startswith("14 objects were created and 0 changed; 0 are as they should be;")
 
     for check in (False, True):
         again = await importing(path=str(SAMPLE), check=check)
@@ -123,7 +128,7 @@ async def test_check_do_do_again_and_complete_it(importing: Importing) -> None:
         "organization Operations",
         "credential web servers",
         "inventory_source from git",
-        "job_template deploy website",
+        "workflow_job_template release website",
     ]
     for secrets in (SECRETS, []):  # what is stored is kept
         again = await importing(path=str(SAMPLE), secrets=secrets)
@@ -192,7 +197,7 @@ async def test_what_is_stored_of_the_sample(importing: Importing) -> None:
 
 
 async def test_what_is_left_out_of_the_sample(importing: Importing) -> None:
-    result = await importing(path=str(SAMPLE))
+    result = await importing(path=str(SAMPLE), secrets=CLUSTER)
     whole = [f"{each['kind']} {each['name']}" for each in result["left_out"] if each["option"] is None]
     assert whole == [
         "user ann",
@@ -208,17 +213,12 @@ async def test_what_is_left_out_of_the_sample(importing: Importing) -> None:
         "inventory stale machines",
         "inventory_source machines of the cloud",
         "credential release secrets",
-        "credential production cluster",
-        "container_group prod",
         "job_template update legacy",
         "job_template look after stale machines",
         "workflow_job_template legacy only",
     ]
     assert why(result, "credential", "release secrets") == [
         "inputs.vault_password is missing: exports have no secrets; give it in secrets."
-    ]
-    assert why(result, "container_group", "prod") == [
-        "its credential: credential 'production cluster' of organization 'Operations' was left out."
     ]
     assert why(result, "job_template", "deploy website", "credentials") == [
         "credential 'cloud' of organization 'Operations': there are no credentials of type 'Amazon Web"
@@ -254,7 +254,7 @@ async def test_the_difference_shows_no_secret(importing: Importing) -> None:
 
 
 async def test_an_object_is_made_what_the_export_says(importing: Importing) -> None:
-    await importing(path=str(SAMPLE))
+    await importing(path=str(SAMPLE), secrets=CLUSTER)
     importing.store.objects.save("job_template", Wanted("deploy website", {"forks": 3, "limit": "db"}))
     result = await importing(path=str(SAMPLE), diff=True)
     assert names(result["changed_objects"]) == ["job_template deploy website"]
@@ -350,7 +350,7 @@ async def test_it_is_told_why_an_object_can_not_be(
 
 
 async def test_a_left_out_credential_that_is_stored_by_hand_is_taken(importing: Importing) -> None:
-    await importing(path=str(SAMPLE))
+    await importing(path=str(SAMPLE), secrets=CLUSTER)
     given = {
         "organization": "Operations",
         "credential_type": "vault",
@@ -450,3 +450,66 @@ async def test_prompts_of_a_node_that_are_asked_for_are_imported(importing: Impo
     assert (first["limit"], first["extra_data"]) == ("db", PROMPTING["extra_data"])
     assert first["inventory"] is not None
     assert len(first["related"]["credentials"]) == 1
+
+
+# -- container groups, without which jobs would run elsewhere --
+
+
+async def test_templates_that_would_run_elsewhere_without_their_groups_are_left_out(
+    importing: Importing,
+) -> None:
+    result = await importing(path=str(SAMPLE))
+    assert why(result, "container_group", "prod") == [
+        "its credential: credential 'production cluster' of organization 'Operations' was left out."
+    ]
+    elsewhere = (
+        "can be had, and without them it would run elsewhere than in AWX, perhaps even on the controller."
+    )
+    assert why(result, "job_template", "deploy website") == [f"none of its instance_groups {elsewhere}"]
+    assert why(result, "job_template", "roll back website") == [
+        f"none of the instance_groups of organization 'Operations' {elsewhere}"
+    ]
+    assert why(result, "organization", "Operations", "instance_groups")[-1] == (
+        "none of them can be had, so templates that run in them are left out."
+    )
+
+
+async def test_groups_that_were_stored_by_hand_are_kept_where_those_of_the_export_can_not_be_had(
+    importing: Importing,
+) -> None:
+    await importing(path=str(SAMPLE), secrets=CLUSTER)
+    objects = importing.store.objects
+    objects.save("container_group", Wanted("mine", {"namespace": "jobs"}))
+    for kind, name in (("organization", "Operations"), ("job_template", "deploy website")):
+        objects.save(kind, Wanted(name, {"instance_groups": ["mine"]}))
+    objects.delete("container_group", Wanted("prod"))
+    objects.delete("credential", Wanted("production cluster"))
+    result = await importing(path=str(SAMPLE))
+    assert result["changed"] is False
+    for kind, name in (("organization", "Operations"), ("job_template", "deploy website")):
+        assert importing.stored(kind, name)["instance_groups"] == ["mine"]
+
+
+async def test_template_runs_in_the_groups_of_its_inventory_where_its_organization_has_none(
+    importing: Importing,
+) -> None:
+    await importing(path=str(SAMPLE))
+    objects = importing.store.objects
+    objects.save("container_group", Wanted("mine", {"namespace": "jobs"}))
+    objects.save("inventory", Wanted("production", {"instance_groups": ["mine"]}))
+    assert names((await importing(path=str(SAMPLE)))["created"]) == ["job_template roll back website"]
+
+
+async def test_credentials_that_were_stored_by_hand_are_kept_where_they_take_no_other_s_place(
+    importing: Importing,
+) -> None:
+    await importing(path=str(SAMPLE), secrets=CLUSTER)
+    objects = importing.store.objects
+    secret = {"inputs": {"vault_password": "x", "vault_id": "hand"}, "credential_type": "vault"}
+    objects.save("credential", Wanted("by hand", secret))
+    machine = {"inputs": {"username": "x"}, "credential_type": "machine"}
+    objects.save("credential", Wanted("another machine", machine))
+    given = {"credentials": ["another machine", "by hand"]}
+    objects.save("job_template", Wanted("deploy website", given))
+    await importing(path=str(SAMPLE))
+    assert importing.stored("job_template", "deploy website")["credentials"] == ["web servers", "by hand"]

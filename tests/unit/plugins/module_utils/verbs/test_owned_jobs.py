@@ -115,13 +115,13 @@ async def test_job_whose_making_is_cancelled_gets_its_end(
     starting = asyncio.create_task(jobs.start(ORDER, never))
     await asyncio.to_thread(begun.wait, DEADLINE)
     starting.cancel()
-    await asyncio.wait((starting,))
-    assert starting.cancelled()
     closing = asyncio.create_task(jobs.close())
     await asyncio.sleep(0)
     go_on.set()
-    await closing
+    await asyncio.wait((starting,))
+    assert starting.cancelled()
     assert [job.status for job in stock.all_jobs()] == ["canceled"]
+    await closing
 
 
 async def test_job_that_can_t_be_made_is_no_job(
@@ -150,7 +150,7 @@ async def test_trouble_is_why_the_end_is_not_stored(jobs: OwnedJobs, monkeypatch
     assert "disk full" in job.trouble.message
     result = jobs.refusal(job, job.trouble)
     assert (result["changed"], result["failed"]) == (True, True)
-    assert (result["job"]["id"], result["job"]["name"]) == (job.id, "site.yml")
+    assert (result["id"], result["job"]["id"], result["job"]["name"]) == (job.id, job.id, "site.yml")
 
 
 async def test_job_is_told_by_its_number_and_as_a_child_where_it_is_one(stock: Stock) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,12 +31,17 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.preparati
     Slice,
     columns_of,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.resolution import Resolver
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.project.repositories import (
     Repository,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.pipes import DEADLINE
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import Stock, no_waits
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import (
+    Stock,
+    no_waits,
+    until,
+)
 
 NOWHERE: dict[str, Any] = {"host": "https://127.0.0.1:1", "api_key": "s3cret-token"}
 HOSTS = {
@@ -297,6 +303,24 @@ def hosts(launch: dict[str, Any]) -> list[str]:
     return sorted(set(within(launch["inventory"]["content"]["all"])))
 
 
+async def test_all_slices_say_what_update_they_wait_for(scene: Scene) -> None:
+    scene.add("inventory", "many", content=HOSTS)
+    gate = scene.folder / "gate"
+    source(scene, "cloud", f"#!/bin/sh\nuntil [ -e {gate} ]; do sleep 0.05; done\necho '{{}}'\n")
+    scene.template(inventory="many", job_slice_count=3)
+    preparing = asyncio.create_task(scene.prepared(scene.preparation(job_template="deploy"), *SLICES))
+
+    def explained() -> set[str]:
+        return {job.job_explanation for job in scene.all_jobs() if job.type == "job"}
+
+    await until(lambda: len(scene.all_jobs()) == 4 and explained() != {""} and len(explained()) == 1)
+    (update,) = (job.id for job in scene.all_jobs() if job.type == "inventory_update")
+    why = f"waiting for job {update} to finish: the update of inventory source 'cloud'"
+    assert explained() == {why}
+    gate.touch()
+    await preparing
+
+
 async def test_slices_are_cut_from_what_one_update_has_brought(scene: Scene) -> None:
     scene.add("inventory", "many", content=HOSTS)
     count = scene.folder / "count"
@@ -396,3 +420,22 @@ async def test_playbook_that_is_not_there_is_no_trouble_of_the_inventory(scene: 
     beside_playbook(scene)
     given = {"playbook": "gone/site.yml", "inventory": "./farm", "container_group": "controlplane"}
     assert len(await scene.preparation(**given, project="./project").hosts()) == 3
+
+
+# --- what is asked of the store -----
+
+
+async def test_vaults_of_an_inventory_are_read_by_the_store_s_thread(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[bool] = []
+
+    def vaults(resolver: Resolver) -> tuple[()]:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return ()
+
+    monkeypatch.setattr(Resolver, "vaults", vaults)
+    (scene.folder / "hosts").write_text("a\nb\n")
+    given = {"project": "project", "playbook": "site.yml", "container_group": "controlplane"}
+    assert await scene.preparation(**given, inventory="./hosts").hosts() == ("a", "b")
+    assert threads == [False]

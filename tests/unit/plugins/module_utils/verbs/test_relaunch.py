@@ -65,6 +65,49 @@ async def test_stored_objects_are_what_they_are_now(stock: Stock) -> None:
     assert stock.store.stdout(job["id"])[0].startswith("PLAY on new\n")
 
 
+async def test_groups_are_those_of_the_template_now(stock: Stock) -> None:
+    stock.template(inventory="many")
+    first = await launched(stock, job_template="deploy")
+    assert stock.store.get(first).container_group is None
+    stock.add("container_group", "pods", kubeconfig="/nowhere")
+    stock.template(inventory="many", instance_groups=["pods"])
+    assert "/nowhere" in await refused(stock, first)
+
+
+@pytest.mark.parametrize("option", ["instance_groups", "container_group"])
+async def test_groups_that_were_given_at_launch_stay_but_for_deleted_ones(stock: Stock, option: str) -> None:
+    (own,) = stock.objects.list("container_group", name="controlplane")
+    stock.add("container_group", "pods", kubeconfig="/nowhere")
+    given = {"project": "project", "playbook": "site.yml", "inventory": "a,"}
+    names = ["pods", "controlplane"] if option == "instance_groups" else "controlplane"
+    first = await launched(stock, **given, **{option: names})
+    assert (await again(stock, first))["status"] == "successful"
+    stock.objects.delete("container_group", Wanted("pods"))
+    job = await again(stock, first)
+    assert job["status"] == "successful"
+    assert stock.store.request(job["id"])["definition"]["groups"] == [own["id"]]
+
+
+async def test_job_whose_given_groups_were_all_deleted(stock: Stock) -> None:
+    request = {
+        "definition": {
+            "options": {},
+            "groups": [99],
+            "organization": None,
+            "job_template": None,
+            "allow_simultaneous": True,
+            "slices_prompted": False,
+            "groups_given": ["gone"],
+        },
+        "folder": str(stock.folder),
+        "check": False,
+    }
+    number = stock.store.create(NewJob("u" * 32, "job", "old", True, "here", request=request))
+    assert await refused(stock, number) == (
+        "instance_groups: the job was launched for container group 'gone', now deleted."
+    )
+
+
 async def test_inline_job_is_launched_again_from_the_folder_it_was_launched_in(stock: Stock) -> None:
     given = {"project": "project", "playbook": "site.yml", "container_group": "controlplane"}
     first = await launched(stock, **given, inventory="a,b", name="mine")
@@ -164,6 +207,19 @@ async def test_failed_hosts_of_a_sliced_job(stock: Stock) -> None:
     assert "is for jobs and ad hoc commands, but job 1 is of type workflow_job; give" in message
     job = await again(stock, 2, hosts="failed")
     assert stock.asked(job["id"])["limit"] == "a"
+
+
+async def test_failed_hosts_of_a_slice_are_found_where_they_are_in_another_one_by_now(stock: Stock) -> None:
+    stock.template(inventory="many", job_slice_count=2, extra_vars={"fail": ["d"]})
+    await launched(stock, job_template="deploy")
+    (second,) = (job for job in stock.all_jobs() if job.job_slice_number == 2)
+    stock.add("inventory", "many", content={"all": {"hosts": dict.fromkeys("0abcd")}})
+    job = await again(stock, second.id, hosts="failed")
+    assert (job["name"], job["type"]) == ("deploy 2/2", "job")
+    assert (stock.asked(job["id"])["limit"], job["failure"]["reason"]) == ("d", "PlaybookFailed")
+    assert stock.store.stdout(job["id"])[0].startswith("PLAY on 0 a b c d\n")
+    once_more = await again(stock, job["id"])
+    assert (once_more["name"], stock.asked(once_more["id"])["limit"]) == ("deploy 2/2", "d")
 
 
 async def test_failed_hosts_of_a_job_that_runs(stock: Stock) -> None:

@@ -159,6 +159,13 @@ async def test_template_takes_only_what_it_asks_for(flow: Flow) -> None:
     assert options["inventory"] == {"stored": flow.objects.get("inventory", "hosts", "name").id}
 
 
+async def test_inventory_that_a_workflow_is_launched_with_is_its_job_s(flow: Flow) -> None:
+    number = flow.add("inventory", "other", content={"all": {"hosts": {"z": None}}})
+    flow.workflow(node("a"), ask_inventory_on_launch=True)
+    assert (await flow.run(inventory="other"))["inventory"] == number
+    assert (await flow.run(inventory="d,"))["inventory"] is None
+
+
 async def test_workflow_within_a_workflow_takes_only_what_it_asks_for(flow: Flow) -> None:
     flow.workflow(node("x"), name="quiet", limit="inner")
     flow.workflow(node("y"), name="asks", limit="inner", **asking(WORKFLOW_PROMPTS))
@@ -233,6 +240,12 @@ async def test_node_that_can_t_start_is_an_error_with_its_reason_and_its_failure
     refused = flow.of_node("a")
     assert (refused.type, refused.name, refused.status) == ("job", "broken", "error")
     assert refused.failure is not None and refused.failure["reason"] == "PlaybookNotFound"
+    template = flow.objects.get("job_template", "broken", "job_template")
+    assert (refused.job_template_id, refused.project_id, refused.inventory_id) == (
+        template.id,
+        template.values["project"],
+        template.values["inventory"],
+    )
     assert [part["workflow_node"] for part in job["slices"]] == ["a", "b"]
 
 

@@ -6,13 +6,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobRecord
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import (
+    JobRecord,
+    JobStore,
+    NewJob,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.workflow import Node
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Summary
@@ -29,6 +34,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.workflow_
     Plan,
     StartNode,
 )
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.pipes import DEADLINE
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import (
     Stock,
     ended,
@@ -88,6 +94,8 @@ class Nodes:
         started: identifiers, in their order.
         given: what each was given of those before it.
         live: decides the end of each job that was started.
+        gates: what the start of a node waits for.
+        begun: those whose start has begun.
     """
 
     def __init__(self, stock: Stock, jobs: OwnedJobs) -> None:
@@ -99,10 +107,15 @@ class Nodes:
         self.started: list[str] = []
         self.given: dict[str, dict[str, Any]] = {}
         self.live: dict[str, asyncio.Future[Failure | None]] = {}
+        self.gates: dict[str, asyncio.Event] = {}
+        self.begun: list[str] = []
 
     def start_of(self, parent: OwnedJob) -> StartNode:
         async def start(identifier: str, artifacts: dict[str, Any]) -> OwnedJob:
             self.given[identifier] = artifacts
+            self.begun.append(identifier)
+            if identifier in self.gates:
+                await self.gates[identifier].wait()
             if identifier in self.refusals:
                 raise self.refusals[identifier]
             self.started.append(identifier)
@@ -182,6 +195,14 @@ async def test_without_a_path_for_it_a_failure_is_the_workflow_s(nodes: Nodes) -
     assert record.job_explanation == (
         "No error handling paths found, marking workflow as failed:"
         " job 2 (a) ended failed: The playbook failed"
+    )
+
+
+async def test_sentences_of_several_failures_are_put_together(nodes: Nodes) -> None:
+    nodes.ends = dict.fromkeys("ab", Failure("PlaybookFailed", "The playbook failed."))
+    record = await nodes.run(Node("a"), Node("b"))
+    assert record.job_explanation.endswith(
+        "job 2 (a) ended failed: The playbook failed; job 3 (b) ended failed: The playbook failed"
     )
 
 
@@ -309,6 +330,45 @@ async def test_cancel_before_the_first_node(nodes: Nodes) -> None:
     await ended(job)
     assert (await nodes.jobs.record(job)).status == "canceled"
     assert nodes.started == []
+
+
+async def test_cancel_while_a_node_is_started_ends_that_and_what_runs_and_starts_no_other(
+    nodes: Nodes,
+) -> None:
+    nodes.ends = dict.fromkeys("abc", GOES_ON)
+    nodes.gates = {"b": asyncio.Event()}
+    job = await nodes.launch([Node("a"), Node("b"), Node("c")])
+    await until(lambda: "b" in nodes.begun)
+    job.owner.cancel("Nobody wants it.")
+    await ended(job)
+    assert nodes.begun == ["a", "b"]
+    assert statuses(nodes) == {"a": "canceled"}
+    assert (await nodes.jobs.record(job)).status == "canceled"
+
+
+async def test_job_of_a_node_that_was_just_made_when_the_cancel_came_is_cancelled_before_its_workflow(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes.ends = {"a": GOES_ON}
+    nodes.gates = {"a": asyncio.Event()}
+    create, begun, go_on = JobStore.create, threading.Event(), threading.Event()
+
+    def slowly(store: JobStore, new: NewJob) -> int:
+        begun.set()
+        go_on.wait(DEADLINE)
+        return create(store, new)
+
+    job = await nodes.launch(A_B)
+    await until(lambda: "a" in nodes.begun)
+    monkeypatch.setattr(JobStore, "create", slowly)
+    nodes.gates["a"].set()
+    await asyncio.to_thread(begun.wait, DEADLINE)
+    job.owner.cancel("Nobody wants it.")
+    await asyncio.sleep(0)
+    go_on.set()
+    await ended(job)
+    assert statuses(nodes) == {"a": "canceled"}
+    assert (await nodes.jobs.record(job)).status == "canceled"
 
 
 async def test_job_of_a_node_that_somebody_cancels_is_a_failure_of_the_node(nodes: Nodes) -> None:
