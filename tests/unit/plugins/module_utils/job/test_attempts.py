@@ -69,7 +69,7 @@ async def begun(scene: Scene, events: int) -> None:
         pytest.param(
             EVICTED,
             "Evicted",
-            "The pod was stopped on node node1: The node was low on resource: memory.",
+            "The pod was evicted from node node1: The node was low on resource: memory.",
             id="evicted",
         ),
         pytest.param(REJECTED, "Unschedulable", OUT_OF_CPU, id="rejected"),
@@ -162,7 +162,7 @@ async def test_cancel_between_two_attempts(
         while not scene.told.warnings:
             await asyncio.sleep(0.02)
         assert scene.record.status == "waiting"
-        assert scene.record.job_explanation.startswith("Attempt 1 was lost: The pod was stopped")
+        assert scene.record.job_explanation.startswith("Attempt 1 was lost: The pod was evicted")
         scene.store.request_cancel(scene.job_id)
         record = await asyncio.wait_for(task, DEADLINE)
         assert (record.status, record.pod_name, record.pod_deleted) == ("canceled", "", True)
