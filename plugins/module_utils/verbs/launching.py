@@ -273,6 +273,8 @@ async def own_to_the_end(jobs: OwnedJobs, job: OwnedJob, launcher: Launcher, *, 
             watching.cancel()
     jobs.feed.tell({"type": "result", "result": await _result(jobs, job, job.trouble if wait else None)})
     await jobs.feed.flush()
+    for number in SIGNALS:  # what is left are pods to delete, which somebody else can do
+        loop.add_signal_handler(number, jobs.leave)
     await jobs.close()
 
 
