@@ -158,7 +158,9 @@ def controllers(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cont
         return
     server: PostgreSQL = request.getfixturevalue("postgresql")
     with server.database() as url:
-        yield Controller(tmp_path, {DATABASE: url})
+        controller = Controller(tmp_path, {DATABASE: url})
+        yield controller
+        until(lambda: not controller.processes(), "all to have left the database")
 
 
 @pytest.fixture
