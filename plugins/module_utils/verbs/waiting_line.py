@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import Pending
 
-Read: TypeAlias = "Callable[[Mapping[int, int]], Awaitable[Mapping[int, Pending]]]"
+Read = Callable[[Mapping[int, int]], Awaitable[Mapping[int, "Pending"]]]
 """Says which of these jobs (with their leases) still have to wait."""
 
 
