@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The store takes nothing in the middle of a job: on a server, and for longer than a job can wait."""
+"""The store takes nothing in the middle of a job, for a while, and for longer than the job can wait."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ from ansible_collections.jobpods.controller.tests.postgresql import PostgreSQL
 from kubernetes import client
 
 Options = dict[str, Any]
+
+
+def test_file_that_is_locked_for_a_while(
+    controller: Controller, job: Options, core: client.CoreV1Api, namespace: str
+) -> None:
+    check_goes_on_where_it_is_locked(controller, job, core, namespace)
 
 
 def test_table_that_is_locked_for_a_while(

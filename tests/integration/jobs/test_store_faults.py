@@ -14,7 +14,6 @@ from ansible_collections.jobpods.controller.tests.integration.jobs.gated import 
 )
 from ansible_collections.jobpods.controller.tests.integration.jobs.store_faults import (
     await_end_of_run,
-    check_goes_on_where_it_is_locked,
     check_shown_once,
     full,
     small_disk,
@@ -39,9 +38,3 @@ def test_disk_that_is_full_for_a_while(
             await_end_of_run(core, namespace, pod)
         check_whole(controller, running.result())
         check_shown_once(running)
-
-
-def test_database_that_is_locked_for_a_while(
-    controller: Controller, job: Options, core: client.CoreV1Api, namespace: str
-) -> None:
-    check_goes_on_where_it_is_locked(controller, job, core, namespace)
