@@ -83,16 +83,21 @@ class Creation:
         self._secret = secret
         self._tries = 0
         self._answered = False
+        self._looks = False  # whether there is a pod already
         self._trouble_since: float | None = None
         self._told: set[str] = set()
 
-    async def create(self, manifest: Document, stop: asyncio.Future[Failure]) -> Document:
+    async def create(
+        self, manifest: Document, stop: asyncio.Future[Failure], *, again: bool = False
+    ) -> Document:
         """Makes the pod of the manifest.
 
         Args:
             manifest: the pod's; its name is this job's own, so that a pod of this name is the one.
             stop: whose failure ends it. A create that is under way by then is not given up, since the API
                 server makes its pod all the same: its answer says which pod to delete.
+            again: an earlier owner of the job may have made it, and was gone before it could say so. Then it
+                is looked for first, also where nobody wants it any more.
 
         Returns:
             The pod.
@@ -102,7 +107,10 @@ class Creation:
             Unreachable: the API server gave no answer.
         """
         self.since = self.since or time.monotonic()
-        while not stop.done():
+        if again:
+            self._looks = self._answered = self.may_exist = True
+            await self._find_secret()
+        while self._looks or not stop.done():
             try:
                 pod = await self._try(manifest, stop)
             except Failure:
@@ -162,9 +170,7 @@ class Creation:
             await asyncio.wait((stop,), timeout=pause)
             if stop.done():
                 raise stop.result()
-        if self._secret is not None:
-            with suppress(Failure, Unreachable):  # it is for nothing any more, where it is there at all
-                await self._secret.find()
+        await self._find_secret()
         if pod is None or pod["metadata"]["uid"] != uid:
             self.may_exist = False
             raise Failure(
@@ -176,6 +182,11 @@ class Creation:
 
     async def _try(self, manifest: Document, stop: asyncio.Future[Failure]) -> Document | None:
         """The pod; None where another try may make it."""
+        if self._looks:
+            pod = await self._existing(manifest)
+            self._looks = False
+            if pod is not None or stop.done():
+                return pod
         if self._secret is not None and not await self._has_secret(self._secret, stop):
             return None
         doubtful = self.may_exist  # an earlier create got no answer, and may have made it
@@ -231,6 +242,12 @@ class Creation:
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
+
+    async def _find_secret(self) -> None:
+        """Looks for the secret of an earlier owner, so that it is removed in the end."""
+        if self._secret is not None:
+            with suppress(Failure, Unreachable):  # it is for nothing any more, where it is there at all
+                await self._secret.find()
 
     async def _existing(self, manifest: Document) -> Document | None:
         pod = await self._client.get_pod(manifest["metadata"]["namespace"], manifest["metadata"]["name"])

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
@@ -28,10 +29,10 @@ HEARTBEAT_INTERVAL = 0.5
 """Seconds between two looks at the job's row: whether it shall be cancelled, and that its owner lives."""
 OWNERSHIP_LIMIT = 2.0
 """Seconds for which a run that has ended waits for the store to say that the job is still its own."""
-FLUSH_LIMIT = 60.0
-"""Seconds for which the last events may take to be stored."""
+FLUSH_LIMIT = 150.0
+"""Seconds that the last events may take to be stored: `STORE_LIMIT`, and a last try that takes long."""
 STORE_LIMIT = 60.0
-"""Seconds for which a store that refuses the job's end is asked again."""
+"""Seconds for which a store that refuses the job's events, or its end, is asked again."""
 STORE_BACKOFF = (0.5, 1.0, 2.0, 5.0)
 QUICK_REMOVAL = 5.0
 """Seconds of these for which the result waits; after them the pod is deleted behind the job's back."""
@@ -93,9 +94,11 @@ class JobOwner:
         self._store = store
         self._calls = calls
         self._progress = progress
-        self._recorder = Recorder(store, calls, job_id, lease, self._events_stored, stored_events)
+        write = partial(self._insist, "the job's events")
+        self._recorder = Recorder(store, write, job_id, lease, self._events_stored, stored_events)
         self._run: OwnedRun | None = None
         self._ended = False  # the row says so
+        self._lost = False  # to another process
         loop = asyncio.get_running_loop()
         self._canceled: asyncio.Future[Failure] = loop.create_future()
         self._leaving: asyncio.Future[None] = loop.create_future()
@@ -186,6 +189,7 @@ class JobOwner:
 
     def _lose(self) -> None:
         """Leaves the job to another controller process, which has taken it over."""
+        self._lost = True
         if self.unfinished is None:
             self.unfinished = Failure(
                 "ControllerLost",
@@ -255,7 +259,8 @@ class JobOwner:
         if kept is not None:
             self._progress.step(kept.how_to_look())
         try:
-            if outcome.ended is not None and (kept is None or not kept.runs):
+            over = outcome.ended is not None and (kept is None or not kept.runs)
+            if over and not self._lost:  # else somebody has still to hear that
                 await run.bye()
             if removal is not None and run.pod_uid is not None:
                 await asyncio.wait((removal.task,), timeout=QUICK_REMOVAL)
@@ -408,7 +413,7 @@ class JobOwner:
 
     async def note(self, **columns: Any) -> None:
         """Sets columns of the job's row."""
-        await self._calls(self._store.update, self._job_id, self._lease, **columns)
+        await self._insist("the job's state", self._store.update, self._job_id, self._lease, **columns)
 
     async def next_attempt(self, lost: dict[str, Any], *, started: bool) -> None:
         """Keeps in mind that the job's pod was lost, and forgets the events that came from it."""

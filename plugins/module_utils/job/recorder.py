@@ -50,7 +50,7 @@ class Recorder:
     def __init__(
         self,
         store: JobStore,
-        calls: StoreCalls,
+        write: Callable[..., Awaitable[None]],
         job_id: int,
         lease: int,
         reached: Callable[[int], Awaitable[None]],
@@ -60,7 +60,7 @@ class Recorder:
 
         Args:
             store: where to.
-            calls: the store's thread.
+            write: has the store write something, again for a while where it refuses.
             job_id: whose events.
             lease: fencing number of the job's owner.
             reached: told the offset of the worker's output below which all is stored.
@@ -68,7 +68,7 @@ class Recorder:
         """
         self.stored_events = stored_events
         self._offset = 0  # that the store knows
-        self._store, self._calls = store, calls
+        self._store, self._insist = store, write
         self._job_id, self._lease = job_id, lease
         self._reached = reached
         self._pending: list[Batch] = []
@@ -148,10 +148,10 @@ class Recorder:
                 lines=b"".join(batch.lines for batch in batches),
                 stored_offset=offset,
             )
-            await self._calls(self._store.add_events, self._job_id, self._lease, joined)
+            await self._insist(self._store.add_events, self._job_id, self._lease, joined)
             self.stored_events = events[-1].counter
         elif offset - self._offset >= SILENT:
-            await self._calls(self._store.update, self._job_id, self._lease, stored_offset=offset)
+            await self._insist(self._store.update, self._job_id, self._lease, stored_offset=offset)
         else:
             return  # the pod keeps it, for whoever takes the job over and starts at what is stored
         self._offset = offset

@@ -183,7 +183,7 @@ class Run(SupervisedRun):
     async def _pod(self, manifest: dict[str, Any]) -> dict[str, Any]:
         """The job's pod: a new one, or that of the job's earlier owner."""
         if self._taken is None or not self._taken.pod_uid:
-            return await self._creation.create(manifest, self._cancel)
+            return await self._creation.create(manifest, self._cancel, again=self._taken is not None)
         patience = self._launch.group.cluster_outage_timeout
         return await self._creation.find(manifest, self._taken.pod_uid, patience, self._cancel)
 

@@ -230,6 +230,12 @@ class SupervisedRun(ABC):
     async def _canceled(self, talk: asyncio.Task[Ended], failure: Failure) -> Outcome:
         """Lets the supervisor stop the run and send the rest of the output, where it can be reached."""
         conversation = self.conversation
+        if conversation is not None and conversation.heard and not self._start_told:
+            # Nothing has begun that could be asked to stop, and the payload may be under way for long.
+            talk.cancel()
+            await asyncio.gather(talk, return_exceptions=True)
+            await conversation.close()
+            return self._outcome(failure)
         if conversation is not None and self._taken is not None and not conversation.heard:
             answer = asyncio.create_task(self._answered.wait())
             self._tasks.append(answer)

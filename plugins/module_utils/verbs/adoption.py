@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.capacity import impact
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import is_gone
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import (
     FINAL,
     JobRecord,
@@ -38,7 +39,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_job
     Order,
     OwnedJob,
     OwnedJobs,
-    Prepare,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.preparation import (
     WHOLE,
@@ -58,6 +58,9 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.workflow_
 
 LAUNCHER_GONE = "Canceled because its launcher is gone, and the process that ran it, too."
 
+OWNER_MOMENT = 3.0
+"""Seconds in which an owner that lives writes about its job, where the database lets it."""
+
 
 async def adopt_jobs(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Takes over what other processes have left, and owns it to its end; nobody waits for it."""
@@ -73,30 +76,48 @@ async def adopt_jobs(request: Request, feed: LauncherFeed, launcher: Launcher) -
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, leave)
         sweeping = asyncio.create_task(remove_left_pods(opened, found.pods, request.environ))
-        for record in found.jobs:
-            jobs = await _jobs_for(request, opened, feed, record)
-            adopting.append(jobs)
-            try:
-                job = await Adoption(jobs).take(record)
-            except LeaseLost:
-                continue  # another adopter was quicker
-            if record.wait:
-                job.owner.cancel(LAUNCHER_GONE)
+        gone = [record for record in found.jobs if is_gone(record.owner)]
+        silent = [record for record in found.jobs if record not in gone]
+        for records in (gone, await _still_silent(opened, silent)):
+            for record in records:
+                jobs = await _jobs_for(request, opened, feed, record)
+                adopting.append(jobs)
+                try:
+                    job = await Adoption(jobs).take(record)
+                except LeaseLost:
+                    continue  # another adopter was quicker
+                if record.wait:
+                    job.owner.cancel(LAUNCHER_GONE)
         await asyncio.gather(sweeping, *(jobs.close() for jobs in adopting))
     return {}
+
+
+async def _still_silent(opened: OpenStore, records: Sequence[JobRecord]) -> Sequence[JobRecord]:
+    """The jobs whose owners say nothing although they could.
+
+    A database that was locked or full has silenced all of them, and whoever waits to take their jobs over may
+    be let in before them. So it has to take something first, and then they get a moment.
+    """
+    if not records:
+        return ()
+    for record in records:
+        await opened.calls(opened.store.touch, record.id)
+    await asyncio.sleep(OWNER_MOMENT)
+    now = [await opened.calls(opened.store.get, record.id) for record in records]
+    return [new for new, old in zip(now, records, strict=True) if new.heartbeat == old.heartbeat]
 
 
 async def adopt_job(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Takes over the job of a launcher whose job process is gone, and answers as that one would have."""
     async with open_store(request, feed, adopts=False) as opened:
         record = await opened.calls(opened.store.get, int(request.params["job_id"]))
+        shown = {int(number): counter for number, counter in request.params["shown"].items()}
         if record.status in FINAL:  # it was killed between the job's end and its answer
-            told = feed.job(record.id, record.name, partial(opened.events_after, record.id))
-            told.all_stored = True
-            told.catch_up(int(request.params["shown"].get(str(record.id), 0)), record.event_count)
+            show_rest(opened, feed, record, shown)
+            for child in await opened.calls(opened.store.children, record.id):
+                show_rest(opened, feed, child, shown, child=True)
             return await opened.calls(job_result, opened.store, record.id)
         jobs = await _jobs_for(request, opened, feed, record)
-        shown = {int(number): counter for number, counter in request.params["shown"].items()}
         try:
             job = await Adoption(jobs, shown).take(record)
         except LeaseLost as exc:
@@ -142,30 +163,30 @@ class Adoption:
             LeaseLost: it has ended, or somebody else was quicker.
         """
         shown = None if self._shown is None else self._shown.get(record.id, 0)
-        return await self._jobs.adopt(record, self._prepared(record), child=child, shown=shown)
+        prepare = partial(self._prepare, record.controller_node)
+        return await self._jobs.adopt(record, prepare, child=child, shown=shown)
 
-    def _prepared(self, record: JobRecord) -> Prepare:
-        """What the job does from here on; what is not kept any more is told as the job's failure."""
+    async def _prepare(self, node: str, job: OwnedJob) -> Start:
+        """What the job does from here on; what is not kept any more is told as the job's failure.
 
-        async def prepare(job: OwnedJob) -> Start:
-            if record.type in ("project_update", "inventory_update"):
-                raise Failure(
-                    "ControllerLost",
-                    f"The update ended with the process on {record.controller_node} that did it.",
-                )
-            asked = await self._calls(self._store.request, record.id)
-            caller = Caller.from_stored(await self._calls(self._store.caller, record.id))
-            if record.type == "workflow_job":
-                plan = await self._plan(record, asked, caller)
-                find = partial(self._find, record)
-                return await plan.prepared(self._jobs, find)(job)
-            preparation = Preparation(self._jobs, Definition.from_stored(asked["definition"]), caller)
-            part = WHOLE
-            if record.job_slice_number:
-                part = Slice(record.job_slice_number, record.job_slice_count)
-            return await preparation.resume(job, record, part)
-
-        return prepare
+        Args:
+            node: where its owner was.
+            job: the job, which is ours now.
+        """
+        record = replace(await self._jobs.record(job), controller_node=node)
+        if record.type in ("project_update", "inventory_update"):
+            words = f"The update ended with the process on {record.controller_node} that did it."
+            raise Failure("ControllerLost", words)
+        asked = await self._calls(self._store.request, record.id)
+        caller = Caller.from_stored(await self._calls(self._store.caller, record.id))
+        if record.type == "workflow_job":
+            plan = await self._plan(record, asked, caller)
+            return await plan.prepared(self._jobs, partial(self._find, record))(job)
+        preparation = Preparation(self._jobs, Definition.from_stored(asked["definition"]), caller)
+        part = WHOLE
+        if record.job_slice_number:
+            part = Slice(record.job_slice_number, record.job_slice_count)
+        return await preparation.resume(job, record, part)
 
     async def _plan(self, record: JobRecord, asked: Result, caller: Caller) -> Plan:
         if "workflow" in asked:
@@ -186,9 +207,25 @@ class Adoption:
         for child in await self._calls(self._store.children, record.id):
             job = None
             if child.status not in FINAL:
-                job = await self.take(child, child=True)
+                try:
+                    job = await self.take(child, child=True)
+                except LeaseLost:  # it may have ended a moment ago
+                    child = await self._calls(self._store.get, child.id)
+                    if child.status not in FINAL:
+                        raise
+            if job is None and self._shown is not None:
+                show_rest(self._jobs.opened, self._jobs.feed, child, self._shown, child=True)
             found.append(FoundNode(child.workflow_node, child, job))
         return found
+
+
+def show_rest(
+    opened: OpenStore, feed: LauncherFeed, record: JobRecord, shown: Mapping[int, int], *, child: bool = False
+) -> None:
+    """Shows what the launcher has not seen of a job that has ended."""
+    told = feed.job(record.id, record.name, partial(opened.events_after, record.id), child=child)
+    told.all_stored = True
+    told.catch_up(shown.get(record.id, 0), record.event_count)
 
 
 VERBS: dict[str, Verb] = {"adopt_job": adopt_job, "adopt_jobs": adopt_jobs}

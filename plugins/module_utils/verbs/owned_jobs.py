@@ -191,6 +191,8 @@ class OwnedJobs:
         lease = await self.opened.calls(
             self.opened.store.claim, record.id, this_process(), known=record.lease, controller_node=node
         )
+        # Its owner may have gone on with it till now.
+        record = await self.opened.calls(self.opened.store.get, record.id)
         identity = PodIdentity(record.id, record.uuid, len(record.attempts) + 1, node)
         job = self._own(record.name, lease, identity, prepare, child=child, taken=record)
         if shown is not None:
@@ -220,7 +222,7 @@ class OwnedJobs:
             self.opened.calls,
             feed,
             taken.event_count if taken is not None else 0,
-            begun=taken is not None and (bool(taken.namespace) or taken.status in ("waiting", "running")),
+            begun=taken is not None and (bool(taken.namespace) or taken.status == "running"),
         )
         job.task = asyncio.create_task(job.owner.own(job.finished))
         job.task.add_done_callback(lambda task: setattr(feed, "all_stored", True))

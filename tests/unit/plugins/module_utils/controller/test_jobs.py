@@ -288,6 +288,14 @@ def test_of_several_who_take_a_job_over_one_gets_it(store: JobStore) -> None:
     assert (record.owner, record.controller_node, record.lease) == ("you", "there", lease + 1)
 
 
+def test_touch_changes_nothing(store: JobStore) -> None:
+    job_id = store.create(new_job())
+    store.claim(job_id, "me")
+    before = store.get(job_id)
+    store.touch(job_id)
+    assert store.get(job_id) == before
+
+
 def test_jobs_of_a_machine(store: JobStore) -> None:
     first, second, ended = (store.create(new_job()) for _job in range(3))
     store.claim(first, "a% 1 1")

@@ -109,9 +109,13 @@ class Scene:
     def asked(self, method: str) -> int:
         return sum(seen.method == method for seen in self.server.seen)
 
-    async def create(self) -> dict[str, Any]:
+    async def create(self, *, again: bool = False) -> dict[str, Any]:
         async with deadline(30):
-            return await self.creation.create(MANIFEST, self.stop)
+            return await self.creation.create(MANIFEST, self.stop, again=again)
+
+    async def find(self, uid: str = "u1", patience: float = 30.0) -> dict[str, Any]:
+        async with deadline(30):
+            return await self.creation.find(MANIFEST, uid, patience, self.stop)
 
     def cancel(self) -> None:
         self.stop.set_result(Failure("Canceled", "Nobody wants it."))
@@ -479,3 +483,91 @@ async def test_server_that_is_not_there_for_the_secret(server: ApiServer, author
         with pytest.raises(Unreachable):
             await at.create()
         assert (secret.may_exist, at.known) == (False, (False, None))
+
+
+# --- the pod of an earlier owner -----
+
+AWAY = status(503, "the server is away", "ServiceUnavailable")
+OWN_SECRET = document({"kind": "Secret", "metadata": {"uid": "s1", "labels": {"jobpods.job-uuid": "u"}}})
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(creation, "BACKOFF", (0.01,))
+
+
+async def test_pod_that_an_earlier_owner_has_made_is_used(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        at.shows(SHOWN)
+        assert (await at.create(again=True))["metadata"]["uid"] == "u1"
+        assert (at.made(), at.notes.columns) == ([], [NOTED])
+        assert (at.creation.uid, at.creation.may_exist) == ("u1", True)
+
+
+async def test_pod_that_an_earlier_owner_has_not_made_is_made(
+    server: ApiServer, authority: Authority
+) -> None:
+    async with scene(server, authority) as at:
+        at.shows(GONE)
+        at.answers(MADE)
+        await at.create(again=True)
+        assert (at.made(), at.notes.columns) == (["pods"], [NOTED])
+
+
+@pytest.mark.parametrize(("shown", "exists"), [(SHOWN, True), (GONE, False), (AWAY, True)])
+async def test_cancel_knows_of_the_pod_that_an_earlier_owner_may_have_made(
+    server: ApiServer, authority: Authority, shown: Reply, exists: bool
+) -> None:
+    async with scene(server, authority) as at:
+        at.shows(shown)
+        at.cancel()
+        with pytest.raises(Failure) as stopped:
+            await at.create(again=True)
+        assert stopped.value.reason == "Canceled"
+        assert (at.made(), at.creation.may_exist) == ([], exists)
+
+
+async def test_cancel_knows_of_the_secret_that_an_earlier_owner_may_have_made(
+    server: ApiServer, authority: Authority
+) -> None:
+    async with scene(server, authority) as at:
+        secret = at.add_secret()
+        server.on("GET", f"{SECRETS}/{PodIdentity(1, 'u', 1, 'here').pull_secret_name}", OWN_SECRET)
+        at.shows(GONE)
+        at.cancel()
+        with pytest.raises(Failure):
+            await at.create(again=True)
+        assert (at.creation.may_exist, secret.may_exist) == (False, True)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_known_pod_is_found_with_its_secret(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        secret = at.add_secret()
+        server.on("GET", f"{SECRETS}/{PodIdentity(1, 'u', 1, 'here').pull_secret_name}", OWN_SECRET)
+        at.shows(AWAY, AWAY, SHOWN)
+        assert (await at.find())["metadata"]["uid"] == "u1"
+        assert (at.creation.may_exist, secret.may_exist, at.notes.columns) == (True, True, [])
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("uid", ["u1", "u2"], ids=["gone", "a namesake"])
+async def test_known_pod_that_is_gone(server: ApiServer, authority: Authority, uid: str) -> None:
+    async with scene(server, authority) as at:
+        at.shows(GONE if uid == "u1" else SHOWN)
+        with pytest.raises(Failure, match="job-1 is gone, too") as lost:
+            await at.find(uid)
+        assert (lost.value.reason, at.creation.may_exist) == ("ControllerLost", False)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_known_pod_can_t_be_looked_for(server: ApiServer, authority: Authority) -> None:
+    async with scene(server, authority) as at:
+        at.shows(AWAY)
+        with pytest.raises(Failure, match="This lasted 0 s"):
+            await at.find(patience=0)
+        assert at.creation.may_exist
+        at.cancel()
+        with pytest.raises(Failure) as stopped:
+            await at.find()
+        assert (stopped.value.reason, at.creation.may_exist) == ("Canceled", True)

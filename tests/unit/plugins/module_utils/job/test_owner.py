@@ -235,11 +235,12 @@ async def test_events_that_can_t_be_stored_end_the_job(
     def full(*_args: object) -> None:
         raise Failure("InvalidConfiguration", "The database can't be used: disk full.")
 
+    monkeypatch.setattr(owner, "STORE_LIMIT", 0.1)
     monkeypatch.setattr(scene.store, "add_events", full)
     async with cluster(scene, authority, ENDLESS) as at:
         record = await scene.own(at.connection)
         assert record.status == "error"
-        assert record.job_explanation == "The database can't be used: disk full."
+        assert record.job_explanation == "The database can't be used: disk full. This lasted longer than 0 s."
         assert (at.exists, record.pod_deleted) == (False, True)
 
 
@@ -249,11 +250,37 @@ async def test_last_events_that_can_t_be_stored_make_no_success(
     def full(*_args: object) -> None:
         raise Failure("InvalidConfiguration", "The database can't be used: disk full.")
 
+    monkeypatch.setattr(owner, "STORE_LIMIT", 0.1)
     monkeypatch.setattr(scene.store, "add_events", full)
     async with cluster(scene, authority, GOOD) as at:
         record = await scene.own(at.connection)
         assert record.status == "error"
         assert (at.exists, record.pod_deleted) == (False, True)
+
+
+@pytest.mark.parametrize("refused", ["add_events", "update"])
+async def test_store_that_is_full_for_a_while_costs_nothing(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    monkeypatch.setattr(owner, "STORE_BACKOFF", (0.02,))
+    does = getattr(scene.store, refused)
+    refusals = iter(range(5))
+
+    def full(*arguments: Any, **columns: Any) -> None:
+        if next(refusals, None) is not None:
+            raise Failure("InvalidConfiguration", "The database can't be used: disk full.")
+        does(*arguments, **columns)
+
+    monkeypatch.setattr(scene.store, refused, full)
+    async with cluster(scene, authority, GOOD) as at:
+        record = await scene.own(at.connection)
+    assert (record.status, record.event_count, record.execution_node) == ("successful", 2, NODE)
+    assert [event["counter"] for event in scene.store.events(scene.job_id)] == [1, 2]
+    what = {"add_events": "the job's events", "update": "the job's state"}[refused]
+    (warning,) = scene.told.warnings
+    assert warning == f"{what} can't be stored now, which is tried for 60 s: " + (
+        "The database can't be used: disk full."
+    )
 
 
 async def test_last_events_are_stored_also_where_the_end_was_not_seen(

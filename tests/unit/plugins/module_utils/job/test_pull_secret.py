@@ -218,3 +218,34 @@ async def test_secret_that_can_t_be_deleted_in_time_is_not_forgotten(at: Scene) 
     await at.create()
     assert not await at.secret.remove(0.1)
     assert at.secret.may_exist
+
+
+# --- the secret of an earlier owner -----
+
+
+async def test_secret_of_an_earlier_owner_is_found_and_removed(at: Scene) -> None:
+    at.answers("GET", existing("u"))
+    at.answers("DELETE", TAKEN)
+    async with deadline(30):
+        await at.secret.find()
+        assert at.secret.may_exist
+        await at.secret.create()  # it is there
+        assert await at.secret.remove(60)
+    assert at.methods == ["GET", "DELETE"]
+    assert not at.secret.may_exist
+
+
+@pytest.mark.parametrize("reply", [GONE, existing("another")], ids=["none", "somebody else's"])
+async def test_secret_that_no_earlier_owner_has_made(at: Scene, reply: Reply) -> None:
+    at.answers("GET", reply)
+    async with deadline(30):
+        await at.secret.find()
+    assert not at.secret.may_exist
+
+
+async def test_secret_that_may_not_be_looked_for(at: Scene) -> None:
+    at.answers("GET", FORBIDDEN)
+    async with deadline(30):
+        with pytest.raises(Failure) as refused:
+            await at.secret.find()
+    assert (refused.value.reason, at.secret.may_exist) == ("Forbidden", False)

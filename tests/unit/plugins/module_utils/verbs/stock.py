@@ -126,11 +126,15 @@ class Stock:
 
     async def ask(self, verb: str, /, **params: Any) -> tuple[dict[str, Any], list[Message]]:
         """The result of a verb, and what was told before it."""
+        return await self.answered(self.request(verb, **params))
+
+    async def answered(self, request: Request) -> tuple[dict[str, Any], list[Message]]:
+        """The result of a request, and what was told before it."""
         async with launcher() as (told, pipe):
             reading = asyncio.create_task(asyncio.to_thread(read_messages, pipe, type="end"))
             try:
                 async with staying() as stays:
-                    answer = await registry.verb(verb)(self.request(verb, **params), told, stays)
+                    answer = await registry.verb(request.verb)(request, told, stays)
             finally:
                 told.tell({"type": "end"})
                 *messages, _end = await reading

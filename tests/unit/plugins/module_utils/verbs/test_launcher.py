@@ -18,7 +18,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils import failures
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import ENTRY, LIBRARIES, call
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import (
+    ENTRY,
+    LIBRARIES,
+    RESUMPTIONS,
+    call,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 
 DEADLINE = 60
@@ -34,11 +39,11 @@ class Scene:
         self.shown: list[dict[str, Any]] = []
         self.show = self.shown.append
 
-    def call(self, script: str, **params: Any) -> dict[str, Any]:
+    def call(self, script: str, verb: str = "container_group_job", **params: Any) -> dict[str, Any]:
         entry = self.folder / "entry.py"
         start = "import json, os, signal, sys, time\ntell = lambda **m: print(json.dumps(m), flush=True)\n"
         entry.write_text(start + script)
-        request = Request("container_group_job", params, str(self.folder), environment={"TOKEN": SECRET})
+        request = Request(verb, params, str(self.folder), environment={"TOKEN": SECRET})
         return call(request, self.show, entry)
 
     def wait_for(self, name: str) -> bool:
@@ -77,7 +82,10 @@ def test_messages_are_shown_in_order_and_the_result_is_returned(scene: Scene) ->
 
 
 def test_request_arrives_whole(scene: Scene) -> None:
-    params = {"project": "ü", "extra_vars": {"big": "x" * (4 << 20), "none": None, "list": [1, 2.5]}}
+    params: dict[str, Any] = {
+        "project": "ü",
+        "extra_vars": {"big": "x" * (4 << 20), "none": None, "list": [1, 2.5]},
+    }
     result = scene.call(READ + "tell(type='result', result=request)\n", **params)
     assert Request.from_message(result) == Request(
         "container_group_job", params, str(scene.folder), environment={"TOKEN": SECRET}
@@ -243,6 +251,57 @@ def test_job_whose_process_is_killed_is_told_without_the_store(scene: Scene) -> 
     assert (result["job"]["id"], result["job"]["name"], result["job"]["pod_name"]) == (7, "site.yml", "")
     assert (result["changed"], result["failed"]) == (True, True)
     assert result["job"]["failure"]["retryable"] is False
+
+
+# --- a job that is gone on with -----
+
+
+def adopted(then: str) -> str:
+    """A script that does this as the job's next process, and goes on as the first."""
+    lines = "".join(f"    {line}\n" for line in [*then.splitlines(), "sys.exit()"])
+    return f"{READ}if request['verb'] == 'adopt_job':\n{lines}"
+
+
+def printed(job: int, last: int) -> str:
+    return f"tell(type='output', job={job}, events=[['verbose', False, 'x']], last={last})\n"
+
+
+JOB = "tell(type='job', id=7, name='site.yml', child=False)\n"
+
+
+def test_next_process_goes_on_with_a_job_and_is_told_what_was_shown_of_it(scene: Scene) -> None:
+    asked = "open('asked', 'w').write(json.dumps(request))\n" + JOB
+    before = SLICES + printed(8, 1) + printed(9, 4) + printed(8, 2)
+    script = adopted(asked + printed(9, 5) + end()) + STEPS + before + KILLED
+    assert scene.call(script, data_dir="/x", project="p") == RESULT
+    request = Request.from_message(json.loads((scene.folder / "asked").read_text()))
+    assert request.verb == "adopt_job"
+    place = {"data_dir": "/x", "database_url": None, "secret_key_file": None}
+    assert request.params == {**place, "job_id": 7, "shown": {"8": 2, "9": 4}}
+    assert request.environment == {"TOKEN": SECRET}
+    jobs = [message["id"] for message in scene.shown if message["type"] == "job"]
+    assert jobs == [7, 8, 9], "what is known already is not told again"
+    (warning,) = (message for message in scene.shown if message["type"] == "warning")
+    words = "The job process was killed by signal 9 before it gave a result. Another one takes job 7 over."
+    assert (warning["job"], warning["text"]) == (7, words)
+    assert [message["last"] for message in scene.shown if message["type"] == "output"] == [1, 4, 2, 5]
+
+
+def test_job_is_gone_on_with_a_few_times(scene: Scene) -> None:
+    count = "open('count', 'a').write('x')\n"
+    result = scene.call(stored() + adopted(count + KILLED).replace(READ, "") + STEPS + KILLED)
+    assert (scene.folder / "count").read_text() == "x" * RESUMPTIONS
+    assert (result["failed"], result["job"]["id"]) == (True, 7)
+    assert "pod-1 in namespace jobs" in result["msg"]
+
+
+@pytest.mark.parametrize("verb", ["job_wait", "job_info", "job_cancel"])
+def test_verb_that_launches_nothing_has_nothing_to_go_on_with(scene: Scene, verb: str) -> None:
+    script = READ + "assert request['verb'] != 'adopt_job'\n" + JOB + KILLED
+    result = scene.call(script, verb=verb)
+    assert result["failed"]
+    assert "was killed by signal 9" in result["msg"]
+    assert not any("takes job" in message.get("text", "") for message in scene.shown)
 
 
 def test_last_words_of_a_job_process_are_kept(scene: Scene) -> None:
