@@ -11,7 +11,6 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-TESTS ?= tests/unit tests/integration
 CHAOS_TESTS ?= tests/chaos
 JOB_IMAGE := localhost/jobpods-job:latest
 
@@ -62,7 +61,12 @@ demo: $(demo_needs) $(venv)/.requirements $(collection) ## run a playbook in a p
 
 .PHONY: test
 test: test-needs ## run the unit tests and the tests on the cluster
+ifeq ($(origin TESTS),undefined)
+	@$(pytest) --numprocesses 4 tests/unit
+	@$(pytest) tests/integration
+else
 	@$(pytest) $(TESTS)
+endif
 
 .PHONY: test-chaos
 test-chaos: test-needs ## run the tests with faults that take long
