@@ -225,7 +225,7 @@ class OwnedJobs:
             begun=taken is not None and (bool(taken.namespace) or taken.status == "running"),
         )
         job.task = asyncio.create_task(job.owner.own(job.finished))
-        job.task.add_done_callback(lambda task: setattr(feed, "all_stored", True))
+        job.task.add_done_callback(lambda task: self._forget(job))
         self._owned.append(job)
         if self._ending is not None:
             self._ending(job.owner)
@@ -233,6 +233,11 @@ class OwnedJobs:
 
     async def _look(self, leases: Mapping[int, int]) -> Mapping[int, Pending]:
         return await self.opened.calls(self.opened.store.look, leases, OWNER_FRESH)
+
+    def _forget(self, job: OwnedJob) -> None:
+        """Lets go of a job that is over: the process may have many more."""
+        job.feed.all_stored = True
+        self._owned.remove(job)
 
     def cancel(self, why: str) -> None:
         """Cancels all of them, and those that come yet."""
