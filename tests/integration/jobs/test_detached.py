@@ -31,7 +31,8 @@ def test_wait_false_and_job_wait(controller: Controller, job: Options) -> None:
     assert '"the end"' in played.result["stdout"]
     assert '"the end"' in played.terminal
     (listed,) = there.verb("job_info", status="successful")["jobs"]
-    assert listed == there.verb("job_info", job_id=job_id)["jobs"][0] == played.result["job"]
+    assert listed == played.result["job"]
+    assert there.verb("job_info", job_id=job_id)["jobs"] == [{**listed, "current_task": ""}]
     assert there.verb("job_info", status="failed")["jobs"] == []
 
 
