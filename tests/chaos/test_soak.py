@@ -64,7 +64,8 @@ class Soak:
     Attributes:
         deleted: jobs whose pods were deleted.
         canceled: jobs that were cancelled.
-        cut_off: jobs that may have wanted a pod while the API server was away, which is a failure at once.
+        cut_off: jobs whose processes may have met the API server for the first time while it was away: that
+            is a failure at once.
         done: the faults, in their order.
     """
 
@@ -134,7 +135,7 @@ class Soak:
         return True
 
     def _kill_api_server(self) -> bool:
-        before = {record.id for record in self.jobs() if record.pod_name or record.status in FINAL}
+        before = {record.id for record in self.jobs() if record.pod_name or not record.wait}
         with self.local_cluster.without_api_server():
             time.sleep(self.chance.uniform(*OUTAGE))
         self.cut_off |= {record.id for record in self.jobs()} - before

@@ -88,7 +88,12 @@ class Creation:
         self._told: set[str] = set()
 
     async def create(
-        self, manifest: Document, stop: asyncio.Future[Failure], *, again: bool = False
+        self,
+        manifest: Document,
+        stop: asyncio.Future[Failure],
+        *,
+        again: bool = False,
+        reached: bool = False,
     ) -> Document:
         """Makes the pod of the manifest.
 
@@ -98,6 +103,7 @@ class Creation:
                 server makes its pod all the same: its answer says which pod to delete.
             again: an earlier owner of the job may have made it, and was gone before it could say so. Then it
                 is looked for first, also where nobody wants it any more.
+            reached: this cluster has answered before, so that silence is an outage, and no wrong connection.
 
         Returns:
             The pod.
@@ -106,9 +112,10 @@ class Creation:
             Failure: the cluster's refusal, or that of `stop`.
             Unreachable: the API server gave no answer.
         """
+        self._answered = again or reached or bool(self.since)
         self.since = self.since or time.monotonic()
         if again:
-            self._looks = self._answered = self.may_exist = True
+            self._looks = self.may_exist = True
             await self._find_secret()
         while self._looks or not stop.done():
             try:

@@ -182,10 +182,16 @@ class Run(SupervisedRun):
 
     async def _pod(self, manifest: dict[str, Any]) -> dict[str, Any]:
         """The job's pod: a new one, or that of the job's earlier owner."""
+        host, reached = self._client.connection.host, self._request.reached
         if self._taken is None or not self._taken.pod_uid:
-            return await self._creation.create(manifest, self._cancel, again=self._taken is not None)
-        patience = self._launch.group.cluster_outage_timeout
-        return await self._creation.find(manifest, self._taken.pod_uid, patience, self._cancel)
+            pod = await self._creation.create(
+                manifest, self._cancel, again=self._taken is not None, reached=host in reached
+            )
+        else:
+            patience = self._launch.group.cluster_outage_timeout
+            pod = await self._creation.find(manifest, self._taken.pod_uid, patience, self._cancel)
+        reached.add(host)
+        return pod
 
     def _pull_secret(self) -> PullSecret | None:
         """The image pull secret, where the execution environment has a login."""

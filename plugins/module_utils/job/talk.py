@@ -78,6 +78,7 @@ class RunRequest:
         payload: builds the payload, and may stop early where the event is set; called in a thread.
         taken: the run as it was found; None for a new one.
         repeated: the playbook may have begun in an earlier attempt.
+        reached: addresses of the API servers that have made a pod for this process, which its jobs share.
     """
 
     launch: Launch
@@ -86,6 +87,7 @@ class RunRequest:
     payload: Callable[[threading.Event], Payload]
     taken: TakenOver | None = None
     repeated: bool = False
+    reached: set[str] = field(default_factory=set)
 
 
 @dataclass

@@ -111,6 +111,7 @@ class OwnedJobs:
         opened: the store.
         feed: to the launcher.
         line: of those of them that wait for a place.
+        reached: addresses of the API servers that have made a pod for one of them.
     """
 
     def __init__(self, request: Request, opened: OpenStore, feed: LauncherFeed) -> None:
@@ -118,6 +119,7 @@ class OwnedJobs:
         self.opened = opened
         self.feed = feed
         self.line = WaitingLine(self._look)
+        self.reached: set[str] = set()
         self._begun = time.monotonic()
         self._owned: list[OwnedJob] = []
         self._making: set[asyncio.Task[OwnedJob]] = set()

@@ -327,7 +327,7 @@ class Preparation:
             except Failure as failure:
                 raise failure if taken is None else _not_here(failure) from failure
 
-        request = RunRequest(launch, job.identity, job.lease, payload, taken, repeated)
+        request = RunRequest(launch, job.identity, job.lease, payload, taken, repeated, self._jobs.reached)
         if place.connection is None:
             return on_controller(request, self._jobs.folder(job), self._caller.environ)
         if taken is None:

@@ -109,9 +109,9 @@ class Scene:
     def asked(self, method: str) -> int:
         return sum(seen.method == method for seen in self.server.seen)
 
-    async def create(self, *, again: bool = False) -> dict[str, Any]:
+    async def create(self, **known: bool) -> dict[str, Any]:
         async with deadline(30):
-            return await self.creation.create(MANIFEST, self.stop, again=again)
+            return await self.creation.create(MANIFEST, self.stop, **known)
 
     async def find(self, uid: str = "u1", patience: float = 30.0) -> dict[str, Any]:
         async with deadline(30):
@@ -483,6 +483,23 @@ async def test_server_that_is_not_there_for_the_secret(server: ApiServer, author
         with pytest.raises(Unreachable):
             await at.create()
         assert (secret.may_exist, at.known) == (False, (False, None))
+
+
+@pytest.mark.parametrize("known", [{}, {"again": True}, {"reached": True}], ids=str)
+async def test_server_that_is_away_is_waited_for_where_it_was_there_before(
+    server: ApiServer, authority: Authority, monkeypatch: pytest.MonkeyPatch, known: dict[str, bool]
+) -> None:
+    """Jobs of one process start one after the other: a short outage is not the end of all that wait."""
+    monkeypatch.setattr(creation, "BACKOFF", (0.01,))
+    async with scene(server, authority) as at:
+        at.shows(GONE)
+        at.answers(hang_up, hang_up, hang_up, hang_up, MADE)
+        if known:
+            assert (await at.create(**known))["metadata"]["uid"] == "u1"
+            assert [columns["status"] for columns in at.notes.columns][-1] == "waiting"
+        else:
+            with pytest.raises(Unreachable):
+                await at.create()
 
 
 # --- the pod of an earlier owner -----
