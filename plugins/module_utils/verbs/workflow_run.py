@@ -144,7 +144,8 @@ class WorkflowRun(PodlessRun):
 
     def _take_found(self) -> None:
         """Begins with what was there already; the jobs come in the order in which they were started."""
-        for node in self._found:
+        found, self._found = self._found, ()  # each is let go of when it has ended
+        for node in found:
             self._artifacts[node.identifier] = self._before(node.identifier)
             if node.job is None:
                 self._note_record(node.identifier, node.record)
