@@ -209,6 +209,9 @@ def soak(
         yield Soak(controller, store, core, namespace, local_cluster, random.Random(SEED))  # noqa: S311
 
 
+@pytest.mark.skipif(
+    "JOBPODS_SOAK_JOBS" not in os.environ, reason="JOBPODS_SOAK_JOBS says how many jobs to soak"
+)
 def test_soak(soak: Soak, job: Options) -> None:
     controller = soak.controller
     launch = {name: value for name, value in job.items() if name != "container_group"}
