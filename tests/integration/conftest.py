@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import ENTRY
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.job_process import ENTRY
 from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, until
 from ansible_collections.jobpods.controller.tests.integration.registry import running_registry
 from ansible_collections.jobpods.controller.tests.postgresql import PostgreSQL

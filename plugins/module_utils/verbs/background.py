@@ -13,20 +13,18 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
 import sys
 import tempfile
-import threading
 import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs import job_process
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import refused
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.entry import BACKGROUND
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import (
-    ENTRY,
     LAST_WORDS,
     call,
     ended,
@@ -73,16 +71,8 @@ def start(request: Request, folder: Path) -> dict[str, Any]:
 
 def _hand_over(request: Request, file: Path) -> None:
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            (sys.executable, str(ENTRY), BACKGROUND, str(file)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            cwd=request.folder,
-            start_new_session=True,
-        )
-        # No zombie is left where this process outlives it.
-        threading.Thread(target=process.wait, daemon=True).start()
+        process = job_process.start(request.folder, BACKGROUND, str(file), errors=errors)
+        job_process.reap(process)
         if process.stdin is None or process.stdout is None:
             raise ValueError("a process without the pipes that it was given")
         with process.stdin, process.stdout:

@@ -11,10 +11,8 @@ import select
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, NoReturn, Protocol
 
@@ -22,10 +20,9 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import one_line
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import advice, of_job
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import LAUNCHING, refused
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.job_process import ENTRY, reap, start
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request, request_line
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arguments import STORE
 
-ENTRY = Path(__file__).with_name("entry.py")
 LIBRARIES = {
     "aiohttp": "aiohttp >= 3.9",
     "alembic": "alembic >= 1.13",
@@ -110,22 +107,13 @@ class _Launched:
 
     def resumption(self) -> Request:
         """The request that goes on with the job."""
-        place = {name: self._request.params.get(name) for name in STORE}
-        params = {**place, "job_id": self.job_id, "shown": self._shown}
-        return replace(self._request, verb="adopt_job", params=params)
+        return self._request.asking("adopt_job", job_id=self.job_id, shown=self._shown)
 
 
 def _ask(request: Request, listen: Show, entry: Path) -> tuple[dict[str, Any] | None, Failure]:
     """The result of one job process; None where it ended without one, and how it ended."""
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(  # noqa: S603 - our own script, in the Python that runs this
-            (sys.executable, str(entry)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            cwd=request.folder,
-            start_new_session=True,
-        )
+        process = start(request.folder, errors=errors, entry=entry)
         try:
             result = _talk(process, request, listen)
             if result is not None:
@@ -140,8 +128,7 @@ def _ask(request: Request, listen: Show, entry: Path) -> tuple[dict[str, Any] | 
                 if pipe is not None:
                     with suppress(BrokenPipeError):  # of what an ended process has not read
                         pipe.close()
-            # It may go on for long, to delete its pod; whenever it ends, no zombie is left.
-            threading.Thread(target=process.wait, daemon=True).start()
+            reap(process)  # it may go on for long, to delete its pod
 
 
 def _talk(process: subprocess.Popen[bytes], request: Request, show: Show) -> dict[str, Any] | None:
@@ -197,9 +184,8 @@ def _left_alone(request: Request, failure: Failure, facts: dict[str, Any], entry
         facts: what is known of the job without the store.
         entry: the job process' script.
     """
-    place = {name: request.params.get(name) for name in STORE}
-    asked = {**place, "job_id": facts["id"], "status": None, "limit": 1}
-    known = call(replace(request, verb="job_info", params=asked), lambda message: None, entry)
+    asked = request.asking("job_info", job_id=facts["id"], status=None, limit=1)
+    known = call(asked, lambda message: None, entry)
     if not known["failed"]:
         facts = known["jobs"][0]
     pods = [

@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import (
@@ -23,14 +20,14 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.owne
     this_machine,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import FINAL, JobRecord
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.job_process import ENTRY, reap, start
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request, request_line
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arguments import STORE
 
 OWNER_SILENCE = 30.0
-"""Seconds without a heartbeat after which a job's process is taken for gone, wherever it was."""
+"""Seconds without a heartbeat after which a job's process is taken for gone, wherever it was. Then the job is
+taken over, and others go before it where it waits for room."""
 POD_SILENCE = 60.0
 """Seconds after which the pod of an ended job, or of one whose deletion was tried, counts as left behind."""
-ENTRY = Path(__file__).with_name("entry.py")
 OWN_CONNECTIONS = ("K8S_AUTH_", "KUBECONFIG")
 """Beginnings of the variables that an adopter does not take from who starts it: each job has its own."""
 
@@ -74,18 +71,9 @@ def start_adopter(request: Request) -> None:
     Raises:
         OSError: it can't be started.
     """
-    place = {name: request.params.get(name) for name in STORE}
-    asked = replace(
-        request, verb="adopt_jobs", params=place, check=False, diff=False, limit=0, main_process=None
-    )
-    process = subprocess.Popen(  # noqa: S603 - our own script, in the Python that runs this
-        (sys.executable, str(ENTRY)),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=request.folder,
-        env=_without_connections(os.environ),
-        start_new_session=True,
+    asked = replace(request.asking("adopt_jobs"), check=False, diff=False, limit=0, main_process=None)
+    process = start(
+        request.folder, errors=subprocess.DEVNULL, environ=_without_connections(os.environ), entry=ENTRY
     )
     try:
         if process.stdin is not None:
@@ -94,7 +82,7 @@ def start_adopter(request: Request) -> None:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
-        threading.Thread(target=process.wait, daemon=True).start()
+        reap(process)
 
 
 def _without_connections(environ: Mapping[str, str]) -> dict[str, str]:

@@ -26,11 +26,9 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.result impo
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import JobFeed, LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import OpenStore
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.orphans import OWNER_SILENCE
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.waiting_line import WaitingLine
-
-OWNER_FRESH = 30.0
-"""Seconds without a heartbeat after which a waiting job's process is taken for gone, and others go first."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +232,7 @@ class OwnedJobs:
         return job
 
     async def _look(self, leases: Mapping[int, int]) -> Mapping[int, Pending]:
-        return await self.opened.calls(self.opened.store.look, leases, OWNER_FRESH)
+        return await self.opened.calls(self.opened.store.look, leases, OWNER_SILENCE)
 
     def _forget(self, job: OwnedJob) -> None:
         """Lets go of a job that is over: the process may have many more."""

@@ -11,11 +11,12 @@ import pwd
 import re
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import start_time
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arguments import STORE
 
 PATHS = ("JOBPODS_DATA_DIR", "JOBPODS_SECRET_KEY_FILE", "K8S_AUTH_SSL_CA_CERT")
 PATH_LISTS = ("KUBECONFIG", "K8S_AUTH_KUBECONFIG")
@@ -81,6 +82,11 @@ class Request:
         """What `as_message` made."""
         main = message["main_process"]
         return cls(**{**message, "main_process": MainProcess(**main) if main else None})
+
+    def asking(self, verb: str, **params: Any) -> Request:
+        """A request for another verb on the same store, by the same caller."""
+        place = {name: self.params.get(name) for name in STORE}
+        return replace(self, verb=verb, params={**place, **params})
 
     @property
     def environ(self) -> dict[str, str]:

@@ -30,8 +30,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.update_run 
     Work,
     update_on_controller,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.orphans import OWNER_SILENCE
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import (
-    OWNER_FRESH,
     Order,
     OwnedJob,
     OwnedJobs,
@@ -45,7 +45,7 @@ PLACE_INTERVAL = 0.5
 async def wait_for_place(jobs: OwnedJobs, job: OwnedJob) -> Placed:
     """Waits until it is a job's turn, and there is room for it."""
     store, calls = jobs.opened.store, jobs.opened.calls
-    found: Placed | Pending = await calls(store.place, job.id, job.lease, OWNER_FRESH)
+    found: Placed | Pending = await calls(store.place, job.id, job.lease, OWNER_SILENCE)
     told = ""
     while isinstance(found, Pending):
         if found.explanation != told:
@@ -53,7 +53,7 @@ async def wait_for_place(jobs: OwnedJobs, job: OwnedJob) -> Placed:
             job.feed.step(f"pending: {told}")
             await calls(store.update, job.id, job.lease, job_explanation=told)
         still = await jobs.line.look(job.id, job.lease, PLACE_INTERVAL)
-        found = still if still is not None else await calls(store.place, job.id, job.lease, OWNER_FRESH)
+        found = still if still is not None else await calls(store.place, job.id, job.lease, OWNER_SILENCE)
     if told:
         job.feed.step("it is this job's turn")
     return found

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils import failures
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.job_process import ENTRY
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import (
-    ENTRY,
     LIBRARIES,
     RESUMPTIONS,
     call,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import EventBatch, NewJob
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import ENTRY
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.job_process import ENTRY
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
