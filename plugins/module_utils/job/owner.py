@@ -224,14 +224,14 @@ class JobOwner:
         """
         removal: Removal | None = None
         early = outcome.ended is None  # the run may go on in there; else the pod keeps what is not stored yet
-        kept = await self._keep(run, outcome) if early else None
-        removing = run.removal(outcome) if early else None
-        if removing is not None:
-            removal = Removal(run.pod_name, asyncio.create_task(removing), kept is not None)
-        await self._store_rest(outcome)
         if not early:
-            kept = await self._keep(run, outcome)
-            removing = run.removal(outcome)
+            await self._store_rest(outcome)
+        kept = await self._keep(run, outcome)
+        removing = run.removal(outcome)
+        if early:
+            if removing is not None:
+                removal = Removal(run.pod_name, asyncio.create_task(removing), kept is not None)
+            await self._store_rest(outcome)
         await self._finish(outcome, run.pod_name if removing or kept else "", kept)
         if removing is not None and removal is None:
             if self._leaving.done():

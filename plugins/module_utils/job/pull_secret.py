@@ -33,6 +33,25 @@ BY_HAND = (
 Document = dict[str, Any]
 
 
+async def find_secret(client: ClusterClient, namespace: str, name: str, job_uuid: str) -> str | None:
+    """The UID of a job's image pull secret; None where there is none of this name, or it is not the job's.
+
+    Args:
+        client: the cluster.
+        namespace: the pod's.
+        name: the secret's.
+        job_uuid: the job's.
+
+    Raises:
+        Failure: the cluster's refusal.
+        Unreachable: the API server gave no answer.
+    """
+    found = await client.get_secret(namespace, name)
+    metadata = found["metadata"] if found is not None else {}
+    owned = (metadata.get("labels") or {}).get(JOB_UUID) == job_uuid
+    return str(metadata["uid"]) if owned else None
+
+
 class PullSecret:
     """Makes and removes one image pull secret.
 
@@ -93,10 +112,9 @@ class PullSecret:
             Failure: the cluster's refusal.
             Unreachable: the API server gave no answer.
         """
-        found = await self._client.get_secret(self._namespace, self._name)
-        metadata = found["metadata"] if found is not None else {}
-        if (metadata.get("labels") or {}).get(JOB_UUID) == self._labels[JOB_UUID]:
-            self._uid, self.may_exist = str(metadata["uid"]), True
+        uid = await find_secret(self._client, self._namespace, self._name, self._labels[JOB_UUID])
+        if uid is not None:
+            self._uid, self.may_exist = uid, True
 
     async def _made(self) -> Document:
         earlier, self.may_exist = self.may_exist, True

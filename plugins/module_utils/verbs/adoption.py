@@ -29,6 +29,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.result impo
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import Definition
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launching import (
+    on_signals,
     own_to_the_end,
     plan_slices,
 )
@@ -68,13 +69,11 @@ async def adopt_jobs(request: Request, feed: LauncherFeed, launcher: Launcher) -
         found = await opened.calls(orphans, opened.store)
         adopting: list[OwnedJobs] = []
 
-        def leave() -> None:
+        def leave(_number: signal.Signals) -> None:
             for jobs in adopting:
                 jobs.leave()
 
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, leave)
+        on_signals(leave)
         sweeping = asyncio.create_task(remove_left_pods(opened, found.pods, request.environ))
         gone = [record for record in found.jobs if is_gone(record.owner)]
         silent = [record for record in found.jobs if record not in gone]

@@ -220,8 +220,7 @@ async def launch_and_own(
         if not watch.cancelled():
             stop(f"Canceled because {watch.result()}.")
 
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop, _by_signal(number))
+    on_signals(lambda number: stop(_by_signal(number)))
     limit = loop.call_later(jobs.time_left, stop, _by_limit(jobs)) if jobs.request.limit else None
     leaving = asyncio.create_task(launcher.gone())
     leaving.add_done_callback(left)
@@ -238,6 +237,12 @@ async def launch_and_own(
         await jobs.close()
         raise Failure("Canceled", f"{stopped.result()} There was no job yet.")
     await own_to_the_end(jobs, making.result(), launcher, wait=wait)
+
+
+def on_signals(act: Callable[[signal.Signals], None]) -> None:
+    """Says what to do where this process is told to end."""
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, act, number)
 
 
 def _by_signal(number: signal.Signals) -> str:
@@ -257,15 +262,12 @@ async def own_to_the_end(jobs: OwnedJobs, job: OwnedJob, launcher: Launcher, *, 
         launcher: where it goes before the end, an attached job is cancelled.
         wait: the job is attached; else the answer comes at once.
     """
-    loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        if wait:
-            loop.add_signal_handler(number, jobs.cancel, _by_signal(number))
-        else:  # as with any other end of its process, the jobs go on
-            loop.add_signal_handler(number, jobs.leave)
-    if wait:
+    if not wait:
+        on_signals(lambda number: jobs.leave())  # as with any other end of its process, the jobs go on
+    else:
+        on_signals(lambda number: jobs.cancel(_by_signal(number)))
         if jobs.request.limit:
-            loop.call_later(jobs.time_left, jobs.cancel, _by_limit(jobs))
+            asyncio.get_running_loop().call_later(jobs.time_left, jobs.cancel, _by_limit(jobs))
         watching = asyncio.create_task(_cancel_without(launcher, jobs))
         try:
             await job.ended()
@@ -273,8 +275,7 @@ async def own_to_the_end(jobs: OwnedJobs, job: OwnedJob, launcher: Launcher, *, 
             watching.cancel()
     jobs.feed.tell({"type": "result", "result": await _result(jobs, job, job.trouble if wait else None)})
     await jobs.feed.flush()
-    for number in SIGNALS:  # what is left are pods to delete, which somebody else can do
-        loop.add_signal_handler(number, jobs.leave)
+    on_signals(lambda number: jobs.leave())  # what is left are pods to delete, which somebody else can do
     await jobs.close()
 
 

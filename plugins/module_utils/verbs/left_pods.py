@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
@@ -15,7 +16,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit i
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import this_process
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job.pull_secret import JOB_UUID
+from ansible_collections.jobpods.controller.plugins.module_utils.job.pull_secret import find_secret
 from ansible_collections.jobpods.controller.plugins.module_utils.job.removal import remove_pod, remove_secret
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import pull_secret_name
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import OpenStore
@@ -47,8 +48,7 @@ async def _remove(opened: OpenStore, record: JobRecord, environ: Mapping[str, st
     if not await calls(store.claim_pod, record.id, this_process(), POD_SILENCE):
         return  # somebody else does it
     try:
-        connection = Connection.from_stored(await calls(store.connection, record.id))
-        async with ClusterClient(connection, environ=environ) as client:
+        async with _cluster(opened, record, environ) as client:
             gone = await remove_pod(
                 client,
                 record.namespace,
@@ -65,19 +65,26 @@ async def _remove(opened: OpenStore, record: JobRecord, environ: Mapping[str, st
         return  # as long as the row says that there is a pod, it is tried again
 
 
+@asynccontextmanager
+async def _cluster(
+    opened: OpenStore, record: JobRecord, environ: Mapping[str, str]
+) -> AsyncIterator[ClusterClient]:
+    """The cluster of a job, by the connection that the store keeps as long as its pod is there."""
+    connection = Connection.from_stored(await opened.calls(opened.store.connection, record.id))
+    async with ClusterClient(connection, environ=environ) as client:
+        yield client
+
+
 async def _remove_secret(client: ClusterClient, record: JobRecord) -> None:
     name = pull_secret_name(record.pod_name)
     try:
-        found = await client.get_secret(record.namespace, name)
+        uid = await find_secret(client, record.namespace, name, record.uuid)
     except Failure as failure:
         if failure.reason == "Forbidden":  # then the job could not make one
             return
         raise
-    metadata = found["metadata"] if found is not None else {}
-    if (metadata.get("labels") or {}).get(JOB_UUID) == record.uuid:
-        await remove_secret(
-            client, record.namespace, name, str(metadata["uid"]), limit=REMOVAL_LIMIT, trouble=_ignore
-        )
+    if uid is not None:
+        await remove_secret(client, record.namespace, name, uid, limit=REMOVAL_LIMIT, trouble=_ignore)
 
 
 async def why_there(opened: OpenStore, environ: Mapping[str, str], record: JobRecord) -> str:
@@ -89,8 +96,7 @@ async def why_there(opened: OpenStore, environ: Mapping[str, str], record: JobRe
         record: the job.
     """
     try:
-        connection = Connection.from_stored(await opened.calls(opened.store.connection, record.id))
-        async with ClusterClient(connection, environ=environ) as client:
+        async with _cluster(opened, record, environ) as client:
             pod = await within(ANSWER_LIMIT, client.get_pod(record.namespace, record.pod_name))
     except Unreachable as exc:
         return f"The cluster could not be reached: {exc}"
