@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
-import json
 import time
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timezone
-from functools import partial
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database, clock
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.inventories import (
     InventoryStore,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.job_events import JobEvents
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.job_rows import (
+    storable_row,
+    update_row,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.keys import open_box
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.objects import ObjectStore
@@ -40,20 +42,14 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.seal
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.storable import (
     MAX_ID,
     is_id,
-    storable_json,
-    storable_text,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import events, jobs
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, shortened
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from sqlalchemy import (
-    JSON,
-    Column,
     ColumnElement,
     Connection,
     Row,
     Select,
-    String,
-    case,
     delete,
     func,
     insert,
@@ -63,24 +59,16 @@ from sqlalchemy import (
 
 __all__ = ["FINAL", "EventBatch", "JobRecord", "JobStore", "LeaseLost", "NewJob"]
 
-BETWEEN_TASKS = ("playbook_on_start", "playbook_on_play_start", "playbook_on_stats")
-"""Events after which no task runs."""
-MAX_TASK = 512
-"""Characters of a task's name that are told."""
-COMPRESSION = 1
-"""Of zlib: events shrink to an eighth already with the quickest."""
-
-
 _COLUMNS: list[ColumnElement[Any]] = [
     jobs.c[field.name] for field in fields(JobRecord) if field.name != "elapsed"
 ]
 
 
-class JobStore:
+class JobStore(JobEvents):
     """Jobs and their events in one database. Not for several threads at once."""
 
     def __init__(self, database: Database, box: SecretBox) -> None:
-        self._database = database
+        super().__init__(database)
         self._box = box
 
     @classmethod
@@ -149,7 +137,7 @@ class JobStore:
 
         def work(connection: Connection) -> int:
             now = clock(connection)
-            values = {**_storable(row), "created": now, "status_since": now}
+            values = {**storable_row(row), "created": now, "status_since": now}
             (job_id,) = connection.execute(insert(jobs).values(values)).inserted_primary_key or (0,)
             return int(job_id)
 
@@ -194,7 +182,7 @@ class JobStore:
             if known is not None:
                 statement = statement.where(jobs.c.lease == known)
             values = {"lease": jobs.c.lease + 1, "heartbeat": clock(connection)}
-            values.update(_storable({"owner": owner, **columns}))
+            values.update(storable_row({"owner": owner, **columns}))
             if connection.execute(statement.values(values)).rowcount != 1:
                 raise LeaseLost(f"job {job_id} has ended, or another controller owns it")
             # The row is this transaction's until its end. (RETURNING would need SQLite 3.35.)
@@ -223,7 +211,7 @@ class JobStore:
             values = dict(columns)
             if values.get("status") == "running":
                 values["started"] = func.coalesce(jobs.c.started, clock(connection))
-            _update(connection, job_id, lease, values)
+            update_row(connection, job_id, lease, values)
 
         self._database.write(work)
 
@@ -235,7 +223,7 @@ class JobStore:
         """
 
         def work(connection: Connection) -> bool:
-            _update(connection, job_id, lease, {"heartbeat": clock(connection)})
+            update_row(connection, job_id, lease, {"heartbeat": clock(connection)})
             return bool(
                 connection.execute(select(jobs.c.cancel_requested).where(jobs.c.id == job_id)).scalar()
             )
@@ -273,7 +261,7 @@ class JobStore:
             values.update(sealed_launch=None, sealed_caller=None)
             if keep_pod_for is not None:
                 values["keep_pod_until"] = now + keep_pod_for
-            _update(connection, job_id, lease, values)
+            update_row(connection, job_id, lease, values)
             _forget_connection(connection, job_id)
 
         self._database.write(work)
@@ -317,7 +305,7 @@ class JobStore:
                 "event_count": 0,
                 "stored_offset": 0,
             }
-            _update(connection, job_id, lease, columns)
+            update_row(connection, job_id, lease, columns)
             connection.execute(delete(events).where(events.c.job_id == job_id))
 
         self._database.write(work)
@@ -333,97 +321,6 @@ class JobStore:
             cancel = statement.values(cancel_requested=True)
             self._database.write(lambda connection: connection.execute(cancel))
         return self.get(job_id)
-
-    # -- events --
-
-    def add_events(self, job_id: int, lease: int, batch: EventBatch) -> None:
-        """Stores events, and how far the worker's output is stored with them; known events are left out.
-
-        Raises:
-            LeaseLost: the lease is another one's, or the job has ended.
-        """
-        compressed = zlib.compress(batch.lines, COMPRESSION)
-
-        def work(connection: Connection) -> None:
-            statement = select(jobs.c.event_count, jobs.c.stored_offset).where(jobs.c.id == job_id)
-            row = connection.execute(statement.with_for_update()).first()
-            known, offset = (0, 0) if row is None else (row.event_count, row.stored_offset)
-            columns = {
-                "stored_offset": max(offset, batch.stored_offset),
-                "event_count": max(known, batch.last_counter),
-            }
-            _update(connection, job_id, lease, columns)
-            if batch.last_counter > known:
-                first, lines = batch.first_counter, compressed
-                if first <= known:  # sent again after a broken connection, and more with it
-                    rest = batch.lines.split(b"\n", known + 1 - first)[-1]
-                    first, lines = known + 1, zlib.compress(rest, COMPRESSION)
-                row_values = {"job_id": job_id, "first_counter": first, "last_counter": batch.last_counter}
-                connection.execute(insert(events).values({**row_values, "lines": lines}))
-
-        self._database.write(work)
-
-    def event_lines(self, job_id: int, after: int = 0) -> Iterator[bytes]:
-        """A job's events after a counter as JSON lines, in order."""
-        while batch := self._database.read(partial(_next_batch, job_id=job_id, after=after)):
-            yield from _lines(batch)[max(0, after + 1 - batch.first_counter) :]
-            after = batch.last_counter
-
-    def events(self, job_id: int, after: int = 0) -> Iterator[dict[str, Any]]:
-        """A job's events after a counter, in order, as ansible-runner wrote them."""
-        return map(json.loads, self.event_lines(job_id, after))
-
-    def stdout(self, job_id: int, limit: int | None = None) -> tuple[str, bool]:
-        """What a job's playbook printed, with its escape sequences.
-
-        Args:
-            job_id: the job.
-            limit: bytes (of UTF-8) of its end to return; None for all.
-
-        Returns:
-            The text, and whether something before it was left out.
-        """
-        pieces: list[bytes] = []
-        size = 0
-        before: int | None = None
-        while batch := self._database.read(partial(_batch_before, job_id=job_id, before=before)):
-            before = batch.first_counter
-            printed = [json.loads(line).get("stdout") for line in _lines(batch)]
-            pieces.append("".join(f"{text}\n" for text in printed if text).encode("utf-8", "replace"))
-            size += len(pieces[-1])
-            if limit is not None and size > limit:
-                # The first character may be cut; what is left of it is dropped.
-                return b"".join(reversed(pieces))[size - limit :].decode("utf-8", "ignore"), True
-        return b"".join(reversed(pieces)).decode("utf-8"), False
-
-    def current_task(self, job_id: int) -> str:
-        """Name of the task of the last stored event; empty where a play has none yet, or no more."""
-        before: int | None = None
-        while batch := self._database.read(partial(_batch_before, job_id=job_id, before=before)):
-            before = batch.first_counter
-            for line in reversed(_lines(batch)):
-                event = json.loads(line)
-                facts = event.get("event_data")
-                task = facts.get("task") if isinstance(facts, dict) else None
-                if isinstance(task, str) and task:
-                    return shortened(task, MAX_TASK)
-                if event.get("event") in BETWEEN_TASKS:
-                    return ""
-        return ""
-
-    def failed_hosts(self, job_id: int) -> list[str] | None:
-        """The hosts that the playbook's recap counts as failed or unreachable; None where there is none."""
-        before: int | None = None
-        while batch := self._database.read(partial(_batch_before, job_id=job_id, before=before)):
-            before = batch.first_counter
-            for line in reversed(_lines(batch)):
-                event = json.loads(line)
-                if event.get("event") == "playbook_on_stats":
-                    facts = event.get("event_data")
-                    recap = facts if isinstance(facts, dict) else {}
-                    counts = (recap.get(name) for name in ("failures", "dark"))
-                    return sorted({host for each in counts if isinstance(each, dict) for host in each})
-        return None
 
     # -- reading --
 
@@ -527,7 +424,7 @@ class JobStore:
         def work(connection: Connection) -> bool:
             now = clock(connection)
             statement = update(jobs).where(jobs.c.id == job_id, *_pod_is_left(now, seconds))
-            values = {**_storable({"owner": owner}), "heartbeat": now}
+            values = {**storable_row({"owner": owner}), "heartbeat": now}
             return connection.execute(statement.values(values)).rowcount == 1
 
         return self._database.write(work)
@@ -555,17 +452,6 @@ class JobStore:
         return value
 
 
-def _update(connection: Connection, job_id: int, lease: int, columns: dict[str, Any]) -> None:
-    """Writes about a job under its lease: this keeps two owners apart, and final statuses final."""
-    statement = update(jobs).where(jobs.c.id == job_id, jobs.c.lease == lease, jobs.c.status.in_(ACTIVE))
-    values = _storable(columns)
-    if "status" in columns:
-        same = jobs.c.status == columns["status"]
-        values["status_since"] = case((same, jobs.c.status_since), else_=clock(connection))
-    if connection.execute(statement.values(values)).rowcount != 1:
-        raise LeaseLost(f"job {job_id} has ended, or another controller owns it")
-
-
 def _pod_is_left(now: float, seconds: float) -> tuple[ColumnElement[bool], ...]:
     """Conditions of a job whose pod is neither deleted nor kept, and that nobody has seen to for so long."""
     # Only who has ended has `finished`; to ask for the status would have all that ended looked at.
@@ -580,47 +466,6 @@ def _pod_is_left(now: float, seconds: float) -> tuple[ColumnElement[bool], ...]:
 def _forget_connection(connection: Connection, job_id: int) -> None:
     statement = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(FINAL), jobs.c.pod_deleted)
     connection.execute(statement.values(sealed_connection=None))
-
-
-def _storable(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Columns as every database takes them.
-
-    Names of files, what a cluster answers and what a pod says may be anything; a job must get its final
-    status all the same.
-    """
-
-    def storable(value: Any, column: Column[Any]) -> Any:
-        if isinstance(value, str) and isinstance(column.type, String):
-            return storable_text(value, column.type.length)
-        return storable_json(value) if isinstance(column.type, JSON) else value
-
-    return {name: storable(value, jobs.c[name]) for name, value in columns.items()}
-
-
-def _lines(batch: Row[Any]) -> list[bytes]:
-    # Not splitlines(): a carriage return may stand between two tokens of JSON.
-    return zlib.decompress(batch.lines).removesuffix(b"\n").split(b"\n")
-
-
-def _next_batch(connection: Connection, job_id: int, after: int) -> Row[Any] | None:
-    # The batch that starts last at or before `after + 1` holds it, or the one that comes next.
-    mine = events.c.job_id == job_id
-    start = select(func.max(events.c.first_counter)).where(mine, events.c.first_counter <= after + 1)
-    statement = select(events).where(
-        mine,
-        events.c.first_counter >= func.coalesce(start.scalar_subquery(), 0),
-        events.c.last_counter > after,
-    )
-    return connection.execute(statement.order_by(events.c.first_counter).limit(1)).first()
-
-
-def _batch_before(connection: Connection, job_id: int, before: int | None) -> Row[Any] | None:
-    statement = (
-        select(events).where(events.c.job_id == job_id).order_by(events.c.first_counter.desc()).limit(1)
-    )
-    if before is not None:
-        statement = statement.where(events.c.first_counter < before)
-    return connection.execute(statement).first()
 
 
 def _record(row: Row[Any]) -> JobRecord:
