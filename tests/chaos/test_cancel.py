@@ -24,8 +24,7 @@ from ansible_collections.jobpods.controller.tests.integration.conftest import (
     job_pods,
     set_quota,
 )
-from ansible_collections.jobpods.controller.tests.integration.jobs.gated import BEFORE, SITE
-from ansible_collections.jobpods.controller.tests.integration.jobs.store_faults import await_end_of_run
+from ansible_collections.jobpods.controller.tests.integration.jobs.gated import BEFORE, SITE, await_end_of_run
 from ansible_collections.jobpods.controller.tests.integration.objects.conftest import open_gate, verb
 from ansible_collections.jobpods.controller.tests.integration.playbooks import (
     Controller,

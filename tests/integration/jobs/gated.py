@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
 from ansible_collections.jobpods.controller.tests.integration.objects.conftest import GATED
-from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, until
+from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, Running, until
+from kubernetes import client
 
 Options = dict[str, Any]
 BEFORE, AFTER = "before the gate", "after the gate"
+ENDED = re.compile(r"\x1eJP1 ended ")
 SITE: list[Options] = [
     {"ansible.builtin.debug": {"msg": f"{BEFORE} {{{{ item }}}}"}, "loop": ["one", "two", "three"]},
     *GATED,
@@ -49,6 +52,21 @@ def reach_the_gate(controller: Controller, job_id: int) -> JobRecord:
     return row(controller, job_id)
 
 
+def launch_to_the_gate(controller: Controller, job: Options) -> tuple[int, str]:
+    """Launches a job detached, and waits until it is at the gate; returns its id and the name of its pod."""
+    launch = {**job, "project": str(controller.project(site=SITE)), "wait": False}
+    job_id = controller.verb("container_group_job", **launch)["job"]["id"]
+    return job_id, reach_the_gate(controller, job_id).pod_name
+
+
+def await_end_of_run(core: client.CoreV1Api, namespace: str, pod: str) -> None:
+    """Waits until the supervisor says that the run has ended, whether anybody has stored that or not."""
+    until(
+        lambda: bool(ENDED.search(core.read_namespaced_pod_log(pod, namespace, container="worker"))),
+        "the run to end",
+    )
+
+
 def check_whole(controller: Controller, result: Options) -> None:
     """The job was successful, and all of its events are there once and in order."""
     assert result["job"]["status"] == "successful", result["msg"]
@@ -57,6 +75,13 @@ def check_whole(controller: Controller, result: Options) -> None:
     assert counters == list(range(1, result["job"]["event_count"] + 1))
     for text in (f"{BEFORE} one", f"{BEFORE} two", f"{BEFORE} three", AFTER, "PLAY RECAP"):
         assert result["stdout"].count(text) == 1, result["stdout"]
+
+
+def check_shown_once(running: Running) -> None:
+    """The terminal has each line of it once."""
+    terminal = " ".join(running.terminal.split())
+    for text in (f"{BEFORE} one", f"{BEFORE} three", AFTER):
+        assert terminal.count(f'"msg": "{text}"') == 1, terminal
 
 
 def age(controller: Controller) -> None:

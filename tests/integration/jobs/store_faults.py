@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import subprocess
 import time
@@ -17,33 +16,18 @@ from typing import Any
 import psycopg
 from ansible_collections.jobpods.controller.tests.integration.conftest import DATABASE
 from ansible_collections.jobpods.controller.tests.integration.jobs.gated import (
-    AFTER,
-    BEFORE,
     SITE,
+    await_end_of_run,
+    check_shown_once,
     check_whole,
     reach_the_gate,
     row,
 )
 from ansible_collections.jobpods.controller.tests.integration.objects.conftest import open_gate
-from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, Running, until
+from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, until
 from kubernetes import client
 
 Options = dict[str, Any]
-ENDED = re.compile(r"\x1eJP1 ended ")
-
-
-def await_end_of_run(core: client.CoreV1Api, namespace: str, pod: str) -> None:
-    """Waits until the supervisor says that the run has ended, whether anybody has stored that or not."""
-    until(
-        lambda: bool(ENDED.search(core.read_namespaced_pod_log(pod, namespace, container="worker"))),
-        "the run to end",
-    )
-
-
-def check_shown_once(running: Running) -> None:
-    terminal = " ".join(running.terminal.split())
-    for text in (f"{BEFORE} one", f"{BEFORE} three", AFTER):
-        assert terminal.count(f'"msg": "{text}"') == 1, terminal
 
 
 @contextmanager

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,12 +15,14 @@ import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
 from ansible_collections.jobpods.controller.tests.integration.conftest import LOCAL, job_pods
 from ansible_collections.jobpods.controller.tests.integration.jobs.gated import (
-    AFTER,
     BEFORE,
     SITE,
     age,
+    await_end_of_run,
+    check_shown_once,
     check_whole,
     kill,
+    launch_to_the_gate,
     reach_the_gate,
     row,
 )
@@ -85,17 +86,10 @@ def test_an_end_that_nobody_saw_is_seen_by_who_comes_next(
     controller: Controller, job: Options, core: client.CoreV1Api, namespace: str
 ) -> None:
     """The process is stopped before the run's end, and killed after it: nothing of the end is stored."""
-    launch = {**job, "project": str(controller.project(site=SITE)), "wait": False}
-    job_id = controller.verb("container_group_job", **launch)["job"]["id"]
-    pod = reach_the_gate(controller, job_id).pod_name
+    job_id, pod = launch_to_the_gate(controller, job)
     kill(controller, signal.SIGSTOP)
     open_gate(core, namespace, pod)
-    ended = re.compile(r"\x1eJP1 ended ")
-
-    def over() -> bool:
-        return bool(ended.search(core.read_namespaced_pod_log(pod, namespace, container="worker")))
-
-    until(over, "the run to end")
+    await_end_of_run(core, namespace, pod)
     kill(controller)
     assert row(controller, job_id).status == "running"
     check_whole(controller, controller.verb("job_wait", job_id=job_id))
@@ -104,9 +98,7 @@ def test_an_end_that_nobody_saw_is_seen_by_who_comes_next(
 def test_a_job_whose_pod_is_gone_too_can_t_go_on(
     controller: Controller, job: Options, core: client.CoreV1Api, namespace: str
 ) -> None:
-    launch = {**job, "project": str(controller.project(site=SITE)), "wait": False}
-    job_id = controller.verb("container_group_job", **launch)["job"]["id"]
-    pod = reach_the_gate(controller, job_id).pod_name
+    job_id, pod = launch_to_the_gate(controller, job)
     kill(controller)
     core.delete_namespaced_pod(pod, namespace, grace_period_seconds=0)
     waited = controller.verb("job_wait", job_id=job_id)
@@ -119,9 +111,7 @@ def test_a_job_without_its_process_can_be_canceled(
     controller: Controller, job: Options, core: client.CoreV1Api, namespace: str
 ) -> None:
     """Also what it has printed meanwhile is kept."""
-    launch = {**job, "project": str(controller.project(site=SITE)), "wait": False}
-    job_id = controller.verb("container_group_job", **launch)["job"]["id"]
-    pod = reach_the_gate(controller, job_id).pod_name
+    job_id, pod = launch_to_the_gate(controller, job)
     kill(controller)
     open_gate(core, namespace, pod)
     canceled = controller.verb("job_cancel", job_id=job_id)
@@ -143,12 +133,9 @@ def test_a_launcher_goes_on_with_its_job_when_the_job_process_is_killed(
         kill(controller)
         running.await_text("was killed by signal 9")
         open_gate(core, namespace, record.pod_name)
-        result = running.result()
-        terminal = " ".join(running.terminal.split())
-    check_whole(controller, result)
-    assert "Another one takes job 1 over" in terminal
-    for text in (f"{BEFORE} one", f"{BEFORE} three", AFTER):
-        assert terminal.count(f'"msg": "{text}"') == 1, terminal
+        check_whole(controller, running.result())
+    assert "Another one takes job 1 over" in " ".join(running.terminal.split())
+    check_shown_once(running)
 
 
 def test_an_attached_job_ends_where_its_launcher_is_gone_too(

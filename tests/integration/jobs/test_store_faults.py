@@ -9,12 +9,12 @@ from typing import Any
 
 from ansible_collections.jobpods.controller.tests.integration.jobs.gated import (
     SITE,
+    await_end_of_run,
+    check_shown_once,
     check_whole,
     reach_the_gate,
 )
 from ansible_collections.jobpods.controller.tests.integration.jobs.store_faults import (
-    await_end_of_run,
-    check_shown_once,
     full,
     small_disk,
 )

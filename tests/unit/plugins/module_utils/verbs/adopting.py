@@ -12,7 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
+from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation, run
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs import adoption
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_given import read_definition
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launching import caller_of, launch
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import OwnedJob, OwnedJobs
@@ -24,7 +27,11 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.one_job import cluster
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.pipes import Message
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import Stock, until
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import (
+    Stock,
+    no_waits,
+    until,
+)
 
 GONE = "another-host boot pid:[1] 1 1"
 """An owner that is not on this machine, so that only its silence tells that it is gone."""
@@ -33,6 +40,14 @@ event(2, 'playbook_on_stats', 'RECAP', ok={'a': 1}, artifact_data={'x': 1})
 say(status='successful')
 say(eof=True)
 """
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes out what a test would only wait for."""
+    no_waits(monkeypatch)
+    monkeypatch.setattr(conversation, "BACKOFF", (0.01,))
+    monkeypatch.setattr(run, "EARLY_ATTACHES", (0.0,))
+    monkeypatch.setattr(adoption, "OWNER_MOMENT", 0.1)
 
 
 class Scene:

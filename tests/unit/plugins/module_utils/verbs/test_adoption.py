@@ -21,7 +21,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.reco
     NewJob,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation, run
 from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import ATTACHES_PER_LEASE
 from ansible_collections.jobpods.controller.plugins.module_utils.pod import wire
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import adoption
@@ -38,12 +37,12 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verb
     GONE,
     Scene,
     change,
+    hurry,
     left_behind,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.pipes import shown
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import (
     ended,
-    no_waits,
     scripted_runner,
     until,
 )
@@ -62,10 +61,7 @@ def authority() -> Authority:
 async def scene(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    no_waits(monkeypatch)
-    monkeypatch.setattr(conversation, "BACKOFF", (0.01,))
-    monkeypatch.setattr(run, "EARLY_ATTACHES", (0.0,))
-    monkeypatch.setattr(adoption, "OWNER_MOMENT", 0.1)
+    hurry(monkeypatch)
     async with left_behind(tmp_path, authority) as made:
         yield made
 

@@ -17,8 +17,6 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.reco
     JobRecord,
     LeaseLost,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation, run
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs import adoption
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.adoption import (
     LAUNCHER_GONE,
     Adoption,
@@ -32,11 +30,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.workflow_
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.adopting import (
     Scene,
+    hurry,
     left_behind,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.pipes import shown
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import (
-    no_waits,
     scripted_runner,
     until,
 )
@@ -52,10 +50,7 @@ async def scene(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
     """The workflow `first`, `gated`, `last`; the second of them runs in the pod, the others without one."""
-    no_waits(monkeypatch)
-    monkeypatch.setattr(conversation, "BACKOFF", (0.01,))
-    monkeypatch.setattr(run, "EARLY_ATTACHES", (0.0,))
-    monkeypatch.setattr(adoption, "OWNER_MOMENT", 0.1)
+    hurry(monkeypatch)
     async with left_behind(tmp_path, authority) as made:
         scripted_runner(tmp_path, monkeypatch)
         define(made)

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import JobRecord
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation, removal, run
+from ansible_collections.jobpods.controller.plugins.module_utils.job import removal
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import left_pods
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import (
     Reply,
@@ -28,9 +28,9 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.adopting import (
     Scene,
     change,
+    hurry,
     left_behind,
 )
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import no_waits
 
 OTHER = status(409, "Precondition failed: UID in precondition: another, UID in object meta: u1", "Conflict")
 FORBIDDEN = status(403, "secrets is forbidden: no", "Forbidden")
@@ -45,9 +45,7 @@ def authority() -> Authority:
 async def scene(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
-    no_waits(monkeypatch)
-    monkeypatch.setattr(conversation, "BACKOFF", (0.01,))
-    monkeypatch.setattr(run, "EARLY_ATTACHES", (0.0,))
+    hurry(monkeypatch)
     monkeypatch.setattr(removal, "BACKOFF", (0.02,))
     monkeypatch.setattr(removal, "LOOK_INTERVAL", 0.02)
     async with left_behind(tmp_path, authority) as made:
