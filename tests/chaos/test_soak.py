@@ -29,7 +29,7 @@ from kubernetes import client
 
 Options = dict[str, Any]
 
-JOBS = int(os.environ.get("JOBPODS_SOAK_JOBS", "40"))
+JOBS = int(os.environ.get("JOBPODS_SOAK_JOBS", "60"))
 """How many; a quarter of them is launched one after the other, the others are the slices of one job."""
 SEED = int(os.environ.get("JOBPODS_SOAK_SEED", "1"))
 LAUNCHES = JOBS // 4
