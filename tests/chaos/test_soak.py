@@ -53,7 +53,7 @@ FAULTS = {"pod": 8, "cancel": 5, "process of a launch": 4, "process of the slice
 OUTAGE = (2.0, 8.0)
 FEW_HANDLES = 8
 """So many more may be open at one moment than at another, since a job is just at another point."""
-FEW_BYTES, MORE_BYTES = 32 << 10, 1 << 20
+FEW_BYTES, MORE_BYTES = 16 << 10, 2 << 20
 """So much memory may stay for each job that the process has had, and so much whatever it has had."""
 
 
