@@ -60,9 +60,9 @@ options:
     description:
       - Where the command runs. The name or id of a stored container group, or a mapping
         with the options I(kubeconfig), I(context), I(host), I(api_key), I(verify_ssl), I(ssl_ca_cert),
-        I(namespace), I(pod_spec_override), I(pod_pending_timeout), I(image_pull_timeout) and
-        I(cluster_outage_timeout) of M(jobpods.controller.container_group), and I(execution_environment) as
-        O(execution_environment).
+        I(namespace), I(pod_spec_override), I(warm_pods), I(warm_pod_ttl), I(pod_pending_timeout),
+        I(image_pull_timeout) and I(cluster_outage_timeout) of M(jobpods.controller.container_group), and
+        I(execution_environment) as O(execution_environment).
       - The connection of such a mapping comes from one source only, these options or the environment, and is
         never mixed. It is the options I(kubeconfig), I(context), I(host), I(api_key), I(verify_ssl) and
         I(ssl_ca_cert), if any is given; else the E(K8S_AUTH_KUBECONFIG), E(K8S_AUTH_CONTEXT),

@@ -76,6 +76,33 @@ options:
       - The jobs that run in the group at once have so many forks together; V(0) is no limit. A job counts as
         its forks (5 where it says none), but no more than its hosts, plus 1.
     type: int
+  warm_pods:
+    description:
+      - So many pods wait for jobs in the group, with the image pulled and the container started, so that jobs
+        begin sooner. V(0) is none, which is the default.
+      - They are made by the jobs themselves. The first job gets a new pod, and leaves this many warm ones
+        behind; each later job claims one of them, and has another one made in its place, 5 seconds after its
+        playbook's start or at its end. A job for which there is none gets a new pod, too.
+      - All of a pool have the same pod spec. So jobs with execution environments of their own have pools of
+        their own, each of this size; and where the group is changed, its next job deletes what waits with
+        the former spec.
+      - Each pod serves one job only. Jobs of other groups, of other controllers with another store, or in
+        another namespace never get it.
+      - Waiting pods take what their spec requests of the cluster and of quotas. A job that a quota leaves no
+        room for has all warm pods of its namespace deleted that wait.
+      - It takes the right to patch pods, which AWX's documented role has and
+        M(jobpods.controller.credential_test) looks for. Without it, a warning says so, and jobs get new pods.
+      - Jobs whose execution environment has a credential for its registry get new pods. That login is in the
+        cluster only as long as its job's pod.
+    type: int
+  warm_pod_ttl:
+    description:
+      - Seconds after which a warm pod ends that no job has claimed; V(600) where not given. So when a group
+        is deleted or changed, or not used, none of its pods waits for longer.
+      - A pod that has ended so uses nothing any more. The next job in its namespace whose group has warm pods
+        removes what is left of it, as does C(kubectl delete pods -l jobpods.warm=idle), which also deletes
+        those that wait, and harms no job.
+    type: int
   pod_pending_timeout:
     description: Seconds from the first try to create a pod until the job runs in it; V(7200) where not given.
     type: int

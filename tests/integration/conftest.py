@@ -102,6 +102,7 @@ def core(kubeconfig: Path) -> Iterator[client.CoreV1Api]:
     connection = config.new_client_from_config(config_file=str(kubeconfig))  # type: ignore[no-untyped-call]
     yield client.CoreV1Api(connection)
     connection.close()
+    connection.rest_client.pool_manager.clear()  # which it leaves open: a warning, whenever that is noticed
 
 
 @pytest.fixture(scope="session")

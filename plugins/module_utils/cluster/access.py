@@ -67,6 +67,9 @@ class Permission:
 
 
 _REGISTRIES = "execution environments with a credential for a private registry can't be used; others can"
+PATCH_PODS = Permission(
+    "patch", "pods", "a container group's warm_pods can't be used; its jobs run in new pods", required=False
+)
 PERMISSIONS = (
     Permission("create", "pods", "no pod can be made for a job"),
     Permission("get", "pods", "a job can't look at its pod"),
@@ -77,6 +80,7 @@ PERMISSIONS = (
     Permission(
         "create", "pods/attach", "a job can't talk with its pod where a newer API server wants this, too"
     ),
+    PATCH_PODS,
     Permission("list", "events", "failures tell less of why a pod does not start", required=False),
     Permission("get", "pods/log", "other tools can't read a pod's log; jobs don't need it", required=False),
     *(Permission(verb, "secrets", _REGISTRIES, required=False) for verb in ("get", "create", "delete")),

@@ -82,6 +82,8 @@ class Request:
         params: the query.
         body: an object to send.
         content_type: of the body.
+        accept: kinds of answers, best first.
+        conflict_answers: that another writer was quicker is the answer, and not to be tried again.
     """
 
     method: str
@@ -92,6 +94,8 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     content_type: str = "application/json"
+    accept: str = "application/json"
+    conflict_answers: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class Answer:
     body: bytes = field(repr=False)
     retry_after: str | None = None
     warnings: tuple[str, ...] = ()
+    date: str = ""
 
     def document(self) -> dict[str, Any]:
         """The object in the body; empty where there is none."""
@@ -203,7 +208,8 @@ class Transport:
                     raise
             else:
                 unsent = unsent and answer.is_turned_away
-                if 200 <= answer.status < 300 or (answer.status in accept and not answer.is_conflict):
+                conflict = answer.is_conflict and not request.conflict_answers
+                if 200 <= answer.status < 300 or (answer.status in accept and not conflict):
                     return answer
                 if answer.status == 401 and not refreshed:
                     refreshed = True
@@ -317,7 +323,7 @@ class Transport:
 
     async def _send(self, request: Request, credentials: Credentials) -> aiohttp.ClientResponse:
         self.requests += 1
-        headers = [("Accept", "application/json"), *credentials.headers()]
+        headers = [("Accept", request.accept), *credentials.headers()]
         if request.body is not None:
             headers.append(("Content-Type", request.content_type))
         return await self._open_session().request(
@@ -346,7 +352,8 @@ class Transport:
         content = bytes(body) if good else self._without_secrets(bytes(body))
         headers = response.headers
         warnings = self._warnings(headers.getall("Warning", ()))
-        return Answer(response.status, content, headers.get("Retry-After"), warnings)
+        date = headers.get("Date", "")
+        return Answer(response.status, content, headers.get("Retry-After"), warnings, date)
 
     def _warnings(self, headers: Iterable[str]) -> tuple[str, ...]:
         """The texts of `Warning` headers (RFC 9111, 5.5): a few, and nothing that a terminal obeys."""

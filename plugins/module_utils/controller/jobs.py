@@ -91,6 +91,15 @@ class JobStore(JobEvents):
         """Closes the database."""
         self._database.close()
 
+    def mark(self, text: str) -> str:
+        """What only this store, and others with its key, can tell of a text."""
+        return self._box.mark(text)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells stores of other keys apart."""
+        return self._box.fingerprint
+
     @property
     def warnings(self) -> Sequence[str]:
         """What the user should know about where the store lies."""

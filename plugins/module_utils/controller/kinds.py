@@ -142,6 +142,8 @@ _KINDS = (
             "pod_spec_override": {},
             "max_concurrent_jobs": 0,
             "max_forks": 0,
+            "warm_pods": 0,
+            "warm_pod_ttl": None,
             "pod_pending_timeout": None,
             "image_pull_timeout": None,
             "cluster_outage_timeout": None,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 import tempfile
@@ -38,9 +39,14 @@ class SecretBox:
             raise _invalid(
                 f"secret_key_file {place} holds no key; restore it, or remove it if it is new."
             ) from exc
+        self._mark_key = hashlib.sha256(b"jobpods mark key " + key.strip()).digest()
         self.fingerprint = hashlib.sha256(b"jobpods secret key " + key.strip()).hexdigest()[:16]
         self.used = False
         self.place = place
+
+    def mark(self, text: str) -> str:
+        """What only who has the key can tell of a text: to know again what lies where others can write."""
+        return hmac.new(self._mark_key, text.encode(), hashlib.sha256).hexdigest()
 
     def seal(self, value: Any) -> str:
         """The sealed form of a JSON value."""

@@ -22,6 +22,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run i
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.run import Run
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import Outcome, RunRequest
+from ansible_collections.jobpods.controller.plugins.module_utils.job.warm_pool import WarmPool, pool_of
 
 ATTEMPTS = 4
 """Pods that a job may be tried in: the first, and three more."""
@@ -29,6 +30,8 @@ PAUSES = (1.0, 3.0, 10.0)
 """Seconds before each further attempt: what has taken the pod away may go on for a moment."""
 LOSSES = frozenset(("Evicted", "NodeLost", "PodDeleted", "Preempted"))
 """Reasons for which a pod goes that has done nothing wrong."""
+WARM_LOSSES = frozenset(("ContainerTerminated", "OOMKilled"))
+"""What may have happened to a pod, too, while it waited for its job."""
 REJECTED = "Unschedulable"
 """The reason of a pod that its node does not take; one that no node takes waits until its time is over."""
 REPEAT_HINT = "A playbook that may run twice is started again by itself with retry_on_node_loss."
@@ -48,7 +51,10 @@ def in_pod(request: RunRequest, connection: Connection, environ: Mapping[str, st
             progress.warning(f"the API server says of the pod: {text}")
 
         client = await stack.enter_async_context(ClusterClient(connection, environ=environ, warn=warn))
-        return Attempts(request, client, notebook, progress)
+        pool = pool_of(request, client, progress)
+        if pool is not None:
+            stack.push_async_callback(pool.close)
+        return Attempts(request, client, notebook, progress, pool)
 
     return start
 
@@ -57,13 +63,19 @@ class Attempts:
     """Runs a job in one pod after the other, until one is not lost or there were enough of them."""
 
     def __init__(
-        self, request: RunRequest, client: ClusterClient, notebook: Notebook, progress: Progress
+        self,
+        request: RunRequest,
+        client: ClusterClient,
+        notebook: Notebook,
+        progress: Progress,
+        pool: WarmPool | None = None,
     ) -> None:
         self._request = request
         self._client = client
         self._notebook = notebook
         self._progress = progress
-        self._run = Run(request, client, notebook, progress)
+        first = pool if request.identity.attempt == 1 else None  # what has lost one pod gets a new one
+        self._run = Run(request, client, notebook, progress, pool=first)
         self._cancel: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
 
     @property
@@ -134,12 +146,15 @@ class Attempts:
 
     async def _is_repeated(self, failure: Failure, outcome: Outcome) -> bool:
         """Whether another pod may be tried; where not, the failure says why, unless it is clear anyway."""
-        if failure.reason not in (*LOSSES, REJECTED):
+        of_warm = self._run.warm and failure.reason in WARM_LOSSES
+        if failure.reason not in (*LOSSES, REJECTED) and not of_warm:
             return False
         again = self._request.launch.retry_on_node_loss
         if not outcome.worker_started:
             await self._run.close()  # until then the payload may be on its way, and the start after it
             outcome.worker_started = self._run.may_have_run(outcome.ended)
+        if outcome.worker_started and of_warm:
+            return False
         if outcome.worker_started and not again:
             failure.hint = f"{failure.hint} {REPEAT_HINT}"
             return False

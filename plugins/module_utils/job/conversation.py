@@ -63,12 +63,15 @@ class Terms:
         timeout: seconds the run may take; None for no limit.
         cancel_grace: seconds between asking Ansible to stop and killing it.
         outage_limit: seconds without any answer after which the cluster counts as unreachable.
+        lost_timeout: seconds without a word after which the supervisor ends the run; None leaves it what it
+            was started with.
     """
 
     lease: int
     timeout: int | None
     cancel_grace: float
     outage_limit: float
+    lost_timeout: int | None = None
 
 
 class Conversation:
@@ -87,6 +90,8 @@ class Conversation:
         listener: Listener,
         terms: Terms,
         resume: int | None = None,
+        *,
+        unused: bool = False,
     ) -> None:
         """Gets ready.
 
@@ -97,12 +102,15 @@ class Conversation:
             terms: what is agreed.
             resume: where another controller has begun this talk, the position in the worker's output up to
                 which it has stored all.
+            unused: the supervisor must not have heard of any controller; one that has does not count as
+                answering.
         """
         self.ended: wire.Ended | None = None
         self.heard = False
         self.stored = resume or 0
         self._attach = attach
         self._taken_over = resume is not None
+        self._unused = unused
         self._payload = payload
         self._source: PayloadSource | None = None
         self._listener = listener
@@ -257,7 +265,8 @@ class Conversation:
         self._stream = stream = await self._attached()
         decoder = wire.Decoder()
         anew = self._taken_over and not self.heard
-        await stream.write(wire.attach(self._session, self._arrived, anew=anew))
+        lost = self._terms.lost_timeout
+        await stream.write(wire.attach(self._session, self._arrived, anew=anew, lost_timeout=lost))
         until = time.monotonic() + self._hello_limit
         latest = time.monotonic() + SLOW_HELLO_LIMIT
         while True:
@@ -277,6 +286,8 @@ class Conversation:
                     continue
                 said = wire.message(record)
                 if isinstance(said, wire.Hello):
+                    if self._unused and not self.heard and (said.state != "waiting" or said.payload):
+                        raise NotAttachable("the pod was used by somebody else")
                     self._decoder, self._waiting = decoder, records[index + 1 :]
                     await self._begin(said)
                     return

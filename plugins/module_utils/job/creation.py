@@ -22,6 +22,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.limits impo
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pull_secret import PullSecret
+from ansible_collections.jobpods.controller.plugins.module_utils.job.warm_pool import make_room
 
 BACKOFF = (1.0, 2.0, 5.0, 10.0)
 """Seconds between two tries while there is no room, or no good answer; the last repeats."""
@@ -52,6 +53,7 @@ class Creation:
         since: `time.monotonic()` of the first create.
         uid: the pod's, once it is known.
         may_exist: a create was sent and not refused, so that there may be a pod.
+        met_quota: a quota has left no room.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Creation:
         self.since = since
         self.uid: str | None = None
         self.may_exist = False
+        self.met_quota = False
         self._client = client
         self._limits = limits
         self._notebook = notebook
@@ -139,6 +142,17 @@ class Creation:
             await asyncio.wait((stop,), timeout=pause)
         raise stop.result()
 
+    async def take(self, pod: Document) -> None:
+        """Notes a pod that was made before, and is the job's now."""
+        self.since = self.since or time.monotonic()
+        self.may_exist = True
+        await self._note(pod)
+
+    async def drop(self) -> None:
+        """Forgets a pod that was taken: somebody else sees to its end."""
+        self.uid, self.may_exist = None, False
+        await self._notebook.note(pod_name="", pod_uid="", pod_deleted=True)
+
     async def find(
         self, manifest: Document, uid: str, patience: float, stop: asyncio.Future[Failure]
     ) -> Document:
@@ -199,7 +213,7 @@ class Creation:
         doubtful = self.may_exist  # an earlier create got no answer, and may have made it
         self.may_exist = True
         try:
-            return await self._answer(self._client.create_pod(manifest), stop)
+            return await self.answer(self._client.create_pod(manifest), stop)
         except AlreadyExists as exc:
             trouble = Failure("APIServerError", f"The API server has the pod, but does not show it: {exc}.")
             pod = await self._existing(manifest)
@@ -216,14 +230,14 @@ class Creation:
                 raise
             trouble = exc
             pod = await self._existing(manifest) if doubtful else None
-        if pod is None:
+        if pod is None and not await self._makes_room(manifest, trouble):
             await self._wait_for_room(trouble)
         return pod
 
     async def _has_secret(self, secret: PullSecret, stop: asyncio.Future[Failure]) -> bool:
         """Whether the pod's secret is there, and the pod is still wanted."""
         try:
-            await self._answer(secret.create(), stop)
+            await self.answer(secret.create(), stop)
         except (Failure, Unreachable) as exc:
             trouble = exc if isinstance(exc, Failure) else exc.failure
             if trouble.reason != "QuotaExceeded":
@@ -232,8 +246,8 @@ class Creation:
             return False
         return not stop.done()
 
-    async def _answer(self, asked: Coroutine[Any, Any, T], stop: asyncio.Future[Failure]) -> T:
-        """The answer to one create, also where `stop` comes before it.
+    async def answer(self, asked: Coroutine[Any, Any, T], stop: asyncio.Future[Failure]) -> T:
+        """The answer to one create, or another change, also where `stop` comes before it.
 
         Raises:
             Unreachable: it did not come within `ANSWER_LIMIT` of `stop`; or as the client says.
@@ -260,6 +274,16 @@ class Creation:
         pod = await self._client.get_pod(manifest["metadata"]["namespace"], manifest["metadata"]["name"])
         self.may_exist = pod is not None
         return pod
+
+    async def _makes_room(self, manifest: Document, trouble: Failure) -> bool:
+        """Deletes warm pods that wait for jobs, where a quota is in the way of one that is here."""
+        if trouble.reason != "QuotaExceeded":
+            return False
+        self.met_quota = True
+        removed = await make_room(self._client, manifest["metadata"]["namespace"])
+        if removed:
+            self._progress.step(f"idle warm pods deleted, since the quota left no room: {removed}")
+        return bool(removed)
 
     async def _wait_for_room(self, trouble: Failure) -> None:
         """Tells why there is no pod yet.
@@ -302,8 +326,12 @@ class Creation:
 
     async def _made(self, pod: Document) -> None:
         metadata = pod["metadata"]
-        self.uid = str(metadata["uid"])
         self._progress.step(f"pod {metadata['name']} created in namespace {metadata['namespace']}")
+        await self._note(pod)
+
+    async def _note(self, pod: Document) -> None:
+        metadata = pod["metadata"]
+        self.uid = str(metadata["uid"])
         await self._notebook.note(
             status="waiting",
             job_explanation="",

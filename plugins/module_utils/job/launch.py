@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -25,7 +27,10 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.credentials
     read_registry,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import NAME_LIMIT, one_line
-from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import DEFAULT_TTL, NEVER
+from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import (
+    DEFAULT_TTL as DEFAULT_KEPT,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import NEVER
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import (
     DEFAULT_OUTPUT,
     LIMITS,
@@ -39,6 +44,12 @@ from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import
     ExecutionEnvironment,
     parse_override,
     worker_image,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.warm import (
+    DEFAULT_TTL,
+    LEAST_TTL,
+    MOST,
+    WarmPods,
 )
 
 CONNECTION_OPTIONS = ("kubeconfig", "context", "host", "api_key", "verify_ssl", "ssl_ca_cert")
@@ -57,7 +68,7 @@ DEFAULTS: dict[str, Any] = {
     "job_slice_count": 1,
     "job_type": "run",
     "keep_pod": NEVER,
-    "keep_pod_ttl": DEFAULT_TTL,
+    "keep_pod_ttl": DEFAULT_KEPT,
     "limit": "",
     **asdict(DEFAULT_OUTPUT),
     "retry_on_node_loss": False,
@@ -83,6 +94,7 @@ class Group:
         pod_pending_timeout: seconds from the first create until the worker runs.
         image_pull_timeout: seconds from the first failed pull.
         cluster_outage_timeout: seconds without an answer of the cluster.
+        warm: the pods that it keeps ready; None where it asks for none.
     """
 
     connection: dict[str, Any] = field(repr=False)
@@ -91,6 +103,7 @@ class Group:
     pod_pending_timeout: int
     image_pull_timeout: int
     cluster_outage_timeout: int
+    warm: WarmPods | None = None
 
     @property
     def image(self) -> str:
@@ -163,6 +176,7 @@ class Launch:
                         "execution_environment": (
                             ExecutionEnvironment.from_stored(environment) if environment else None
                         ),
+                        "warm": WarmPods(**group["warm"]) if group["warm"] else None,
                     }
                 ),
                 "inventory": InventorySource(**stored["inventory"]),
@@ -290,8 +304,20 @@ def _group(given: Mapping[str, Any], params: Mapping[str, Any]) -> Group:
         connection={name: given.get(name) for name in CONNECTION_OPTIONS},
         pod_spec_override=parse_override(given.get("pod_spec_override")),
         execution_environment=_execution_environment(environment),
+        warm=_warm(given),
         **limits,
     )
+
+
+def _warm(given: Mapping[str, Any]) -> WarmPods | None:
+    """What a container group says of warm pods; its revision is of its own pod, not of a job's image."""
+    count = _number("warm_pods", given.get("warm_pods") or 0, 0, MOST)
+    ttl = given.get("warm_pod_ttl")
+    ttl = _number("warm_pod_ttl", DEFAULT_TTL if ttl is None else ttl, LEAST_TTL, MAX_SECONDS)
+    own = given.get("execution_environment") or {}
+    said = (given.get("pod_spec_override"), own.get("image"), own.get("pull"))
+    revision = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+    return WarmPods(count, ttl, str(given.get("id") or ""), revision) if count else None
 
 
 def _execution_environment(given: Mapping[str, Any] | None) -> ExecutionEnvironment | None:

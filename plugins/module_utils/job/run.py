@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -43,6 +43,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import
     RunRequest,
     SupervisedRun,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.job.warm_pool import WarmPool
 from ansible_collections.jobpods.controller.plugins.module_utils.pod import spec
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import Ended
 
@@ -53,6 +54,8 @@ QUICK_REMOVAL = 5.0
 EARLY_ATTACHES = (0.25, 0.2, 0.25, 0.4)
 """Pauses before each attach after the scheduling: containers run 0.2 to 0.5 s after it, and the API says so
 up to a second later. Where none of them meets the container, the watch says when it runs."""
+WARM_TRIES = 3
+"""Warm pods of which none has answered, after which a job gets a new one."""
 
 
 class Run(SupervisedRun):
@@ -65,6 +68,7 @@ class Run(SupervisedRun):
         notebook: Notebook,
         progress: Progress,
         since: float = 0.0,
+        pool: WarmPool | None = None,
     ) -> None:
         """Gets ready.
 
@@ -74,9 +78,14 @@ class Run(SupervisedRun):
             notebook: told about the pod.
             progress: told each step.
             since: `time.monotonic()` of the first create for this start; 0 where that is still to come.
+            pool: of warm pods, of which it may claim one; None for a new pod in any case.
         """
         super().__init__(request, notebook, progress)
-        self.pod_name = request.identity.pod_name
+        taken = request.taken
+        known = taken.pod_name if taken is not None and taken.pod_uid else ""
+        self.pod_name = known or request.identity.pod_name
+        self.warm = False  # the pod was one
+        self._pool = pool
         self._client = client
         self._secret = self._pull_secret()
         group = request.launch.group
@@ -163,18 +172,24 @@ class Run(SupervisedRun):
         return self._secret is not None and self._secret.may_exist
 
     async def _perform(self, payload: asyncio.Future[PayloadSource]) -> Outcome:
-        manifest = self._manifest(await self._owner() if self._taken is None else None)
-        worker = self._worker = spec.worker_name(manifest)
+        owner = await self._owner() if self._taken is None else None
+        manifest = self._manifest(owner)
+        self._worker = spec.worker_name(manifest)
         try:
-            pod = await self._pod(manifest)
+            pod = await self._warm_pod(payload, owner) or await self._pod(manifest)
         except (Failure, Unreachable):
             await self._remove_lonely_secret()
             raise
-        watch = self._watch = self._new_watch(pod, worker)
+        if self._pool is not None and self._taken is None and not self._creation.met_quota:
+            self._pool.due()
+        watch = self._watch = self._new_watch(pod)
         watching = asyncio.create_task(watch.run())
-        resume = self._stream.offset if self._taken is not None else None
-        self.conversation = Conversation(self._attach(pod, worker), payload, self, self._terms(), resume)
-        talk = asyncio.create_task(self._talk(self.conversation, watch))
+        if self.conversation is None:
+            self.conversation = self._conversation(pod, payload)
+            talk = asyncio.create_task(self._talk(self.conversation, watch))
+        else:
+            watch.supervisor_answered()
+            talk = asyncio.create_task(self.conversation.run())
         self._tasks += (watching, talk)
         return await self._await_end(talk, watch, watching)
 
@@ -189,9 +204,46 @@ class Run(SupervisedRun):
             )
         else:
             patience = self._launch.group.cluster_outage_timeout
-            pod = await self._creation.find(manifest, self._taken.pod_uid, patience, self._cancel)
+            named = {**manifest, "metadata": {**manifest["metadata"], "name": self.pod_name}}
+            pod = await self._creation.find(named, self._taken.pod_uid, patience, self._cancel)
         reached.add(host)
         return pod
+
+    async def _warm_pod(
+        self, payload: asyncio.Future[PayloadSource], owner: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
+        """A warm pod whose supervisor has answered; None where the job gets a new pod."""
+        pool, taken = self._pool, self._taken
+        if pool is None or (taken is not None and taken.pod_uid):
+            return None
+        if taken is not None:
+            found = await self._creation.answer(pool.find(), self._cancel)
+            if found is not None:
+                await self._take(found)
+            return found
+        for _try in range(WARM_TRIES):
+            claiming = pool.claim(self._deadline(), owner)
+            pod = await self._creation.answer(claiming, self._cancel)
+            if pod is None:
+                return None
+            await self._take(pod)
+            if self._cancel.done():
+                raise self._cancel.result()
+            self.conversation = self._conversation(pod, payload, unused=True)
+            if await self.conversation.try_once():
+                return pod
+            self.conversation = None
+            self._progress.step(f"warm pod {self.pod_name} does not answer, and is not used")
+            pool.discard(pod["metadata"])
+            self.warm, self.pod_name = False, self._request.identity.pod_name
+            await self._creation.drop()
+        return None
+
+    async def _take(self, pod: dict[str, Any]) -> None:
+        self.warm, self.pod_name = True, pod["metadata"]["name"]
+        self._progress.step(f"warm pod {self.pod_name} claimed in namespace {self._launch.namespace}")
+        self._request.reached.add(self._client.connection.host)
+        await self._creation.take(pod)
 
     def _pull_secret(self) -> PullSecret | None:
         """The image pull secret, where the execution environment has a login."""
@@ -228,11 +280,9 @@ class Run(SupervisedRun):
 
     def _manifest(self, owner: dict[str, Any] | None) -> dict[str, Any]:
         launch = self._launch
-        deadline = None
-        if launch.timeout:
-            deadline = launch.group.pod_pending_timeout + launch.timeout + spec.DEADLINE_MARGIN
-            if launch.keep_pod != NEVER:
-                deadline += launch.keep_pod_ttl
+        deadline = self._deadline()
+        if deadline is not None:
+            deadline += launch.group.pod_pending_timeout
         return spec.pod_manifest(
             self._request.identity,
             namespace=launch.namespace,
@@ -243,14 +293,33 @@ class Run(SupervisedRun):
             owner=owner,
         )
 
-    def _new_watch(self, pod: dict[str, Any], worker: str) -> PodWatch:
+    def _deadline(self) -> int | None:
+        """Seconds from the pod's start on after which the cluster ends it, as a last net."""
+        launch = self._launch
+        if not launch.timeout:
+            return None
+        kept = launch.keep_pod_ttl if launch.keep_pod != NEVER else 0
+        return launch.timeout + spec.DEADLINE_MARGIN + kept
+
+    def _new_watch(self, pod: dict[str, Any]) -> PodWatch:
         group = self._launch.group
         limits = StartLimits(group.pod_pending_timeout, group.image_pull_timeout)
-        return PodWatch(self._client, pod, worker, limits, self._creation.since, self._progress)
+        return PodWatch(self._client, pod, self._worker, limits, self._creation.since, self._progress)
 
-    def _attach(self, pod: dict[str, Any], worker: str) -> Callable[[], Awaitable[Any]]:
-        metadata = pod["metadata"]
-        return lambda: self._client.attach(metadata["namespace"], metadata["name"], worker)
+    def _conversation(
+        self, pod: dict[str, Any], payload: asyncio.Future[PayloadSource], *, unused: bool = False
+    ) -> Conversation:
+        """The talk with a pod's supervisor."""
+        metadata, worker = pod["metadata"], self._worker
+        resume = self._stream.offset if self._taken is not None else None
+        return Conversation(
+            lambda: self._client.attach(metadata["namespace"], metadata["name"], worker),
+            payload,
+            self,
+            self._terms(),
+            resume,
+            unused=unused,
+        )
 
     # -- the talk --
 
@@ -337,6 +406,12 @@ class Run(SupervisedRun):
         if self._watch is not None:
             self._watch.supervisor_answered()
         super().connected()
+
+    def started(self) -> None:
+        """Tells that the playbook was started; what comes now leaves time to fill the pool again."""
+        super().started()
+        if self._pool is not None:
+            self._pool.refill()
 
     def disconnected(self, trouble: Unreachable) -> None:
         """Has the pod looked at, too: its watch may hang on the same dead connection, and say nothing."""

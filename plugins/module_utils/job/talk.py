@@ -57,6 +57,7 @@ class TakenOver:
     """What is known of a run that an earlier owner of the job has begun.
 
     Attributes:
+        pod_name: of its pod.
         pod_uid: of its pod; empty where that was never heard of.
         stream: has read what is stored.
         started: the playbook has begun.
@@ -65,6 +66,20 @@ class TakenOver:
     pod_uid: str
     stream: RunnerStream
     started: bool
+    pod_name: str = ""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How a store knows again what it has made where others can write.
+
+    Attributes:
+        store: tells it from others.
+        mark: what only it can tell of a text.
+    """
+
+    store: str
+    mark: Callable[[str], str] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -79,6 +94,7 @@ class RunRequest:
         taken: the run as it was found; None for a new one.
         repeated: the playbook may have begun in an earlier attempt.
         reached: addresses of the API servers that have made a pod for this process, which its jobs share.
+        marks: how the store knows its warm pods; None where none are used.
     """
 
     launch: Launch
@@ -88,6 +104,7 @@ class RunRequest:
     taken: TakenOver | None = None
     repeated: bool = False
     reached: set[str] = field(default_factory=set)
+    marks: Marks | None = None
 
 
 @dataclass
@@ -227,6 +244,7 @@ class SupervisedRun(ABC):
             timeout=launch.timeout or None,
             cancel_grace=launch.cancel_grace,
             outage_limit=launch.group.cluster_outage_timeout,
+            lost_timeout=launch.controller_lost_timeout if self.pod_name else None,
         )
 
     async def _canceled(self, talk: asyncio.Task[Ended], failure: Failure) -> Outcome:

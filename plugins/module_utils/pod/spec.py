@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from zlib import compress
 
 import yaml
@@ -89,6 +89,22 @@ class PodIdentity:
             f"{LABEL_PREFIX}attempt": str(self.attempt),
             f"{LABEL_PREFIX}controller": _label_value(self.controller),
         }
+
+
+class Identity(Protocol):
+    """What names a pod, and finds it again."""
+
+    @property
+    def pod_name(self) -> str:
+        """Of the pod."""
+
+    @property
+    def pull_secret_name(self) -> str:
+        """Of its image pull secret, where it has one."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What finds it again."""
 
 
 def pull_secret_name(pod_name: str) -> str:
@@ -259,7 +275,7 @@ def _merged(
 
 
 def pod_manifest(
-    identity: PodIdentity,
+    identity: Identity,
     *,
     namespace: str,
     override: Mapping[str, Any],
@@ -271,7 +287,7 @@ def pod_manifest(
     """The manifest that is sent to the API server.
 
     Args:
-        identity: names and labels of this attempt.
+        identity: names and labels of the pod.
         namespace: where the pod is made.
         override: as `parse_override` returned it.
         execution_environment: wins over the override's image where given.

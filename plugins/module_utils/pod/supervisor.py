@@ -16,6 +16,8 @@ of Python 3.8 or newer only, and imports little:
 the start quicker. CONFIG is the base64 of a JSON mapping, with nothing secret in it:
 
 - `controller_lost_timeout`: seconds without a word from the controller after which all ends; null: never.
+  What a controller says when it attaches counts from then on.
+- `warm_pod_ttl`: seconds after which all ends where no controller has ever attached; null: never.
 - `spool_limit`: bytes of output that may wait for the controller (default 1 GiB).
 - `private_data_dir`: where ansible-runner works (default `/runner`); one of our own if it isn't writable.
 - `beat_interval`: seconds between two beats (default 5).
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 PROTOCOL = 1
 
 EXIT_DONE = 0
-"""The controller said `bye` after the run's end, or `keep`, and the time of that is over."""
+"""The controller said `bye` after the run's end, or `keep` and the time of that is over; or none came."""
 EXIT_USAGE = 64
 """CONFIG is missing or wrong."""
 EXIT_CONTROLLER_LOST = 75
@@ -740,6 +742,9 @@ class Supervisor:
         self._exit_after_end: int | None = None
         self._exit_by = 0.0
         self._kept_until: float | None = None  # after the run's end
+        self._idle_until: float | None = None  # as long as no controller has come
+        if config.get("warm_pod_ttl") is not None:
+            self._idle_until = time.monotonic() + float(config["warm_pod_ttl"])
         self._next_beat = time.monotonic() + self.beat_interval
         self._terminated = False
         self._wake_read, self._wake_write = os.pipe()
@@ -827,9 +832,13 @@ class Supervisor:
         session = self.session
         facts = record.mapping()
         resume = int(facts.get("resume", 0))
+        lost_timeout = float(facts.get("controller_lost_timeout", 0))
         if record.session < max(1, session.number):
             return
         session.heard = time.monotonic()
+        self._idle_until = None
+        if lost_timeout > 0 and self._kept_until is None:
+            self.lost_timeout = lost_timeout
         if facts.get("anew") is True and session.state == "receiving":
             self._forget_payload()
         session.attach(record.session, resume)
@@ -1031,6 +1040,8 @@ class Supervisor:
             limits.append(self._run_deadline)
         if self._kept_until is not None:
             limits.append(self._kept_until)
+        if self._idle_until is not None:
+            limits.append(self._idle_until)
         if self._exit_after_end is not None:
             limits.append(now + STOP_INTERVAL)
         return max(0.0, min(limits) - now) + 0.001
@@ -1049,6 +1060,8 @@ class Supervisor:
             self._exit("cancel", EXIT_TERMINATED)
         if self.lost_timeout is not None and now - session.heard >= self.lost_timeout:
             self._exit("controller_lost", EXIT_CONTROLLER_LOST)
+        if self._idle_until is not None and now >= self._idle_until:
+            self.exit_code = EXIT_DONE
         self._drop_payload()
         if session.state == "running" and self.worker is not None:
             self._advance_run(self.worker, now)

@@ -61,15 +61,20 @@ _STATES: tuple[State, ...] = get_args(State)
 _CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 
-def attach(session: int, resume: int, *, anew: bool = False) -> bytes:
+def attach(session: int, resume: int, *, anew: bool = False, lost_timeout: float | None = None) -> bytes:
     """Opens a session and asks for the output from offset `resume` on; repeat it until `hello` comes.
 
     Args:
         session: the session's number.
         resume: position in the worker's output.
         anew: what has arrived of a payload that is not whole is another controller's, and is dropped.
+        lost_timeout: seconds without a word from the controller after which all ends; None changes nothing.
     """
-    facts = {"protocol": PROTOCOL, "resume": resume, **({"anew": True} if anew else {})}
+    facts: dict[str, Any] = {"protocol": PROTOCOL, "resume": resume}
+    if anew:
+        facts["anew"] = True
+    if lost_timeout is not None:
+        facts["controller_lost_timeout"] = lost_timeout
     return _encode_json("attach", session, facts)
 
 

@@ -42,6 +42,8 @@ INLINE_GROUP: Spec = {
     "namespace": {"type": "str"},
     "pod_spec_override": {"type": "raw"},
     "execution_environment": {"type": "raw"},
+    "warm_pods": {"type": "int"},
+    "warm_pod_ttl": {"type": "int"},
     **{name: {"type": "int"} for name in LIMITS},
 }
 INLINE_CREDENTIAL: Spec = {

@@ -18,6 +18,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import LIMITS, MAX_SECONDS
 from ansible_collections.jobpods.controller.plugins.module_utils.pod import faults
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import parse_override
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.warm import LEAST_TTL
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.warm import MOST as MOST_WARM
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.group_connection import (
     OF_HOST,
     OF_KUBECONFIG,
@@ -52,6 +54,9 @@ def check_values(values: Mapping[str, Any]) -> Values:
     _check_namespace(checked)
     for option in COUNTS:
         _check_number(option, checked.get(option), 0, MOST, "0 is no limit")
+    _check_number("warm_pods", checked.get("warm_pods"), 0, MOST_WARM, "0 is none")
+    if checked.get("warm_pod_ttl") is not None:
+        _check_number("warm_pod_ttl", checked["warm_pod_ttl"], LEAST_TTL, MAX_SECONDS, "seconds")
     for option in LIMITS:
         if checked.get(option) is not None:
             _check_number(option, checked[option], 1, MAX_SECONDS, "seconds")

@@ -62,6 +62,8 @@ CONTAINER_GROUP: Spec = {
     "execution_environment": TEXT,
     "max_concurrent_jobs": NUMBER,
     "max_forks": NUMBER,
+    "warm_pods": NUMBER,
+    "warm_pod_ttl": NUMBER,
     "pod_pending_timeout": NUMBER,
     "image_pull_timeout": NUMBER,
     "cluster_outage_timeout": NUMBER,

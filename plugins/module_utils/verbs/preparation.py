@@ -42,7 +42,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.local_run i
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload, build_payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.project.revisions import ProjectRevision
-from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import RunRequest, TakenOver
+from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import (
+    Marks,
+    RunRequest,
+    TakenOver,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition import Definition
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import OwnedJob, OwnedJobs
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.resolution import (
@@ -201,7 +205,7 @@ class Preparation:
                 record.stored_offset, store.event_lines(record.id), limits=launch.output_limits
             )
         )
-        taken = TakenOver(record.pod_uid, stream, record.started is not None)
+        taken = TakenOver(record.pod_uid, stream, record.started is not None, record.pod_name)
         revision = None
         if record.scm_revision and (launch.retry_on_node_loss or not taken.started):
             with suppress(Failure):  # only a pod that has not got it yet needs it, and then that is told
@@ -327,7 +331,8 @@ class Preparation:
             except Failure as failure:
                 raise failure if taken is None else _not_here(failure) from failure
 
-        request = RunRequest(launch, job.identity, job.lease, payload, taken, repeated, self._jobs.reached)
+        reached, marks = self._jobs.reached, Marks(self._store.fingerprint, self._store.mark)
+        request = RunRequest(launch, job.identity, job.lease, payload, taken, repeated, reached, marks)
         if place.connection is None:
             return on_controller(request, self._jobs.folder(job), self._caller.environ)
         if taken is None:

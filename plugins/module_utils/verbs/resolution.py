@@ -49,6 +49,8 @@ GROUP_OPTIONS = (
     "pod_pending_timeout",
     "image_pull_timeout",
     "cluster_outage_timeout",
+    "warm_pods",
+    "warm_pod_ttl",
 )
 
 
@@ -136,6 +138,7 @@ class Resolver:
     def _in_group(self, group: StoredObject, params: Values) -> Place:
         values = group.values
         mapping = {name: values[name] for name in GROUP_OPTIONS}
+        mapping["id"] = group.id
         mapping["namespace"] = group_namespace(values)
         mapping["execution_environment"] = self._stored_environment(values["execution_environment"])
         connection = self._connection(group)

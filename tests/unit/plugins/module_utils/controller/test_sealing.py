@@ -29,6 +29,13 @@ def test_sealed_text_does_not_show_the_value(place: Path) -> None:
     assert "hunter2" not in read_key(place, create=True).seal({"password": "hunter2"})
 
 
+def test_a_mark_is_the_key_s(place: Path) -> None:
+    marks = {read_key(place, create=True).mark("text"), read_key(place, create=False).mark("text")}
+    assert len(marks) == 1
+    assert read_key(place, create=False).mark("another text") not in marks
+    assert read_key(place.with_name("other.key"), create=True).mark("text") not in marks
+
+
 def test_key_is_for_its_owner_only_and_nothing_is_left_beside_it(place: Path) -> None:
     read_key(place, create=True)
     assert stat.S_IMODE(place.stat().st_mode) == 0o600

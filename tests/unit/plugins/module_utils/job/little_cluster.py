@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ class LittleCluster:
         connection: to it.
         pod: its supervisor.
         names: of the pods that were made.
+        claimed: the patches of the pod.
         losing: statuses that the next pods have from their beginning, in which no worker ever runs.
         manifest: of the pod, once it is made.
         secret: its image pull secret, while there is one.
@@ -89,6 +91,7 @@ class LittleCluster:
         self.ended = asyncio.Event()
         self.pod = supervise(1)
         self.names: list[str] = []
+        self.claimed: list[dict[str, Any]] = []
         self.losing: list[dict[str, Any]] = []
         self.copying = [asyncio.create_task(self.copy(self.pod))]
         self._supervise = supervise
@@ -102,6 +105,7 @@ class LittleCluster:
         for name in names:
             server.on("GET", f"{PODS}/{name}", self._get)
             server.on("DELETE", f"{PODS}/{name}", self._delete)
+            server.on("PATCH", f"{PODS}/{name}", self._patch)
             server.on("GET", f"{PODS}/{name}/attach", self._attach)
             server.on("DELETE", f"{SECRETS}/{name}-pull", self._delete_secret)
         server.on("POST", SECRETS, self._create_secret)
@@ -121,6 +125,11 @@ class LittleCluster:
     def has(self, name: str, lost: dict[str, Any] | None = None) -> None:
         """Puts a pod there that somebody has made before, with a status in which no worker runs, or none."""
         self.manifest, self._lost = {"metadata": {"name": name, "namespace": "jobs"}, "spec": {}}, lost
+
+    def has_warm(self, manifest: dict[str, Any], annotations: dict[str, str]) -> None:
+        """Puts a pod there that waits for a job."""
+        metadata = {"annotations": annotations, "creationTimestamp": datetime.now(timezone.utc).isoformat()}
+        self.manifest = {**manifest, "metadata": {**manifest["metadata"], **metadata}}
 
     def lose(self) -> None:
         """Takes the pod away, as somebody does who deletes it by force."""
@@ -167,7 +176,27 @@ class LittleCluster:
     async def _get(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(self._document()) if self._has(request) else await GONE(request)
 
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        labels = self.manifest["metadata"].get("labels", {}) if self.manifest and self.exists else {}
+        wanted = [term.partition("=") for term in request.query["labelSelector"].split(",")]
+        found = bool(labels) and all(
+            name in labels and (not value or labels[name] == value) for name, _equals, value in wanted
+        )
+        return web.json_response({"items": [self._document()] if found else []})
+
+    async def _patch(self, request: web.Request) -> web.StreamResponse:
+        if not self._has(request) or self.manifest is None:
+            return await GONE(request)
+        patch = await request.json()
+        self.claimed.append(patch)
+        metadata = self.manifest["metadata"]
+        merged = {**metadata.get("labels", {}), **patch["metadata"].get("labels", {})}
+        metadata["labels"] = {name: value for name, value in merged.items() if value is not None}
+        return web.json_response(self._document())
+
     async def _watch(self, request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            return await self._list(request)
         answer = web.StreamResponse()
         await answer.prepare(request)
         await answer.write(self._change("MODIFIED"))

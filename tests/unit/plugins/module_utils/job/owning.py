@@ -28,11 +28,16 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run i
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload, build_payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import StoreCalls
-from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import RunRequest
+from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import Marks, RunRequest
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
     ExecutionEnvironment,
     PodIdentity,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.warm import (
+    PoolSpec,
+    WarmPods,
+    pool_spec,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
@@ -116,6 +121,27 @@ class Scene:
     def repeat(self) -> None:
         """Has a lost run repeated."""
         self.request = replace(self.request, launch=replace(self.request.launch, retry_on_node_loss=True))
+
+    def warm(self, count: int = 1) -> None:
+        """Has the container group ask for warm pods."""
+        launch = self.request.launch
+        group = replace(launch.group, warm=WarmPods(count, 600))
+        launch = replace(launch, group=group)
+        marks = Marks(self.store.fingerprint, self.store.mark)
+        self.request = replace(self.request, launch=launch, marks=marks)
+
+    def pool(self, connection: Connection) -> PoolSpec:
+        """The pool of these."""
+        group = self.request.launch.group
+        assert group.warm is not None
+        return pool_spec(
+            group.warm,
+            cluster=connection.host,
+            namespace="jobs",
+            override=group.pod_spec_override,
+            execution_environment=group.execution_environment,
+            store=self.store.fingerprint,
+        )
 
     def log_in(self) -> str:
         """Gives the image's registry a login; returns its password."""

@@ -92,6 +92,17 @@ def test_pod_waits_longer_for_its_controller_where_nobody_waits(folder: Path) ->
     assert launched(folder, wait=False, controller_lost_timeout=301).controller_lost_timeout == 301
 
 
+def test_warm_pods_are_for_who_asks(folder: Path) -> None:
+    assert launched(folder).group.warm is None
+    assert launched(folder, container_group={"warm_pod_ttl": 60}).group.warm is None
+    asked = launched(folder, container_group={"warm_pods": 3}).group.warm
+    assert asked is not None
+    assert (asked.count, asked.ttl, asked.group) == (3, 600, "")
+    environment = {"image": "of-the-job"}
+    other = launched(folder, container_group={"warm_pods": 3}, execution_environment=environment)
+    assert other.group.warm == asked
+
+
 @pytest.mark.parametrize("option", ["pod_pending_timeout", "image_pull_timeout", "cluster_outage_timeout"])
 def test_limits_of_the_job_win_over_the_group_s(folder: Path, option: str) -> None:
     def limit(**params: Any) -> int:
@@ -302,6 +313,16 @@ MONTH = 30 * 24 * 3600
             {"container_group": {"image_pull_timeout": 0}},
             f"image_pull_timeout is 0; it must be from 1 to {MONTH}.",
             id="pull-of-the-group",
+        ),
+        pytest.param(
+            {"container_group": {"warm_pods": -1}},
+            "warm_pods is -1; it must be from 0 to 1000.",
+            id="warm pods",
+        ),
+        pytest.param(
+            {"container_group": {"warm_pod_ttl": 9}},
+            f"warm_pod_ttl is 9; it must be from 10 to {MONTH}.",
+            id="warm pods for too short a time",
         ),
         pytest.param(
             {"cluster_outage_timeout": -5},
@@ -600,6 +621,7 @@ def test_stored_launch_is_the_same(folder: Path) -> None:
             "api_key": "s3cret",
             "pod_spec_override": {"spec": {"nodeSelector": {"a": "b"}}},
             "execution_environment": {"image": "a", "pull": "never"},
+            "warm_pods": 2,
         },
         inventory=GROUPS,
         extra_vars={"a": {"b": [1, 2.5, None, True, "ü", "s3cret"]}},

@@ -49,6 +49,7 @@ def refusal(**options: Any) -> str:
         pytest.param({**HOST, "verify_ssl": False}, id="host"),
         pytest.param({**HOST, "ssl_ca_cert": "/not/there/yet.crt"}, id="CA"),
         pytest.param({"namespace": "jobs", "max_forks": 5, "image_pull_timeout": 1}, id="limits"),
+        pytest.param({"warm_pods": 3, "warm_pod_ttl": 60}, id="warm pods"),
     ],
 )
 def test_what_is_right_stays_as_it_is(options: dict[str, Any]) -> None:
@@ -94,6 +95,8 @@ def test_sources_of_a_connection_exclude_each_other(options: dict[str, Any], nam
         pytest.param({"pod_pending_timeout": 0}, "pod_pending_timeout is 0", id="no time"),
         pytest.param({"image_pull_timeout": 10**9}, "image_pull_timeout is 1000000000", id="much time"),
         pytest.param({"cluster_outage_timeout": -5}, "cluster_outage_timeout is -5", id="negative time"),
+        pytest.param({"warm_pods": -1}, "warm_pods is -1; it must be from 0 to 1000 (0 is none)", id="warm"),
+        pytest.param({"warm_pod_ttl": 9}, "warm_pod_ttl is 9; it must be from 10 to", id="short"),
     ],
 )
 def test_what_is_wrong_is_named(options: dict[str, Any], words: str) -> None:

@@ -147,6 +147,15 @@ def test_options_of_a_stored_group_are_the_pod_s(scene: Scene) -> None:
     assert launch.group.pod_spec_override == override
     assert launch.namespace == "inner"
     assert {name: getattr(launch.group, name) for name in limits} == limits
+    assert launch.group.warm is None
+
+
+def test_warm_pods_of_a_stored_group_are_known_by_its_id(scene: Scene) -> None:
+    scene.add("container_group", "prod", **OWN, warm_pods=2, warm_pod_ttl=60)
+    warm = scene.place("prod", **INLINE).launch.group.warm
+    assert warm is not None
+    number = scene.store.objects.get("container_group", "prod", "group").id
+    assert (warm.count, warm.ttl, warm.group) == (2, 60, str(number))
 
 
 def test_limits_of_the_job_win_over_its_group_s_and_those_over_defaults(scene: Scene) -> None:
