@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from ansible_collections.jobpods.controller.tests.benchmarks.results import (
     difference,
     final,
     first,
+    grown,
     mark,
     memory,
     more,
@@ -279,16 +279,6 @@ def _scripted(results: Results) -> str:
             f" asked for), and takes {number(spent)} s of CPU for 100 MB.\n"
         )
     return "\n".join(text) if len(text) > 1 else ""
-
-
-def grown(results: Results, section: str, value: Any) -> list[tuple[float, float]]:
-    """The medians of one figure by size."""
-    sizes: Sequence[int] = results.get(section, "sizes", [])
-    return [
-        (float(size), found)
-        for size in sizes
-        if (found := results.median(section, str(size), value)) is not None
-    ]
 
 
 GROWN: dict[str, dict[str, Any]] = {

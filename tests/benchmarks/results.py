@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,16 @@ def more(name: str) -> Value:
 def mark(name: str) -> Value:
     """When something happened."""
     return lambda sample: sample["marks"].get(name)
+
+
+def grown(results: Results, section: str, value: Value) -> list[tuple[float, float]]:
+    """The medians of one figure by size."""
+    sizes: Sequence[int] = results.get(section, "sizes", [])
+    return [
+        (float(size), found)
+        for size in sizes
+        if (found := results.median(section, str(size), value)) is not None
+    ]
 
 
 def quotient(above: float | None, below: float | None) -> float | None:

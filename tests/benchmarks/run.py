@@ -23,6 +23,7 @@ from ansible_collections.jobpods.controller.tests.benchmarks import (
     growth,
     pages,
     profiling,
+    scale,
     scripted,
     side_by_side,
     stopping,
@@ -83,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.cache.mkdir(parents=True, exist_ok=True)
         failed = not run(given.sections or list(SECTIONS), given)
     pages.write(given.results, given.results.with_name("benchmarks.md"))
+    scale.write(given.results, given.results.with_name("scale.md"))
     return int(failed)
 
 
