@@ -48,6 +48,7 @@ class Bench:
         folder: for everything that is gone afterwards.
         cache: for what is kept from run to run.
         quick: small numbers, to see that all works.
+        deadline: `time.monotonic()` by which all shall be done.
         environ: of what is started: nothing of the caller's but what finds the programs.
     """
 
@@ -57,6 +58,7 @@ class Bench:
     folder: Path
     cache: Path
     quick: bool
+    deadline: float
     environ: dict[str, str] = field(default_factory=dict)
 
     def some(self, full: int, quick: int) -> int:
@@ -86,8 +88,10 @@ class Bench:
             names = list(contenders)[:: 1 if number % 2 == 0 else -1]
             for name in names:
                 samples[name].append(self.one(name, contenders[name]))
-            spent = time.monotonic() - began
-            if spent + spent / (number + 1) > budget:
+            now = time.monotonic()
+            spent = now - began
+            next_one = spent / (number + 1)
+            if spent + next_one > budget or now + next_one > self.deadline:
                 break
         return samples
 
@@ -163,8 +167,16 @@ class Bench:
 
 
 @contextmanager
-def opened(kubeconfig: Path, cache: Path, *, quick: bool) -> Iterator[Bench]:
-    """Everything that the benchmarks need; a namespace and a folder that are gone afterwards."""
+def opened(kubeconfig: Path, cache: Path, *, quick: bool, seconds: float) -> Iterator[Bench]:
+    """Everything that the benchmarks need; a namespace and a folder that are gone afterwards.
+
+    Args:
+        kubeconfig: the cluster's.
+        cache: for what is kept.
+        quick: small numbers.
+        seconds: that all of it may take.
+    """
+    deadline = time.monotonic() + seconds
     connection = config.new_client_from_config(config_file=str(kubeconfig))  # type: ignore[no-untyped-call]
     core = client.CoreV1Api(connection)
     namespace = f"bench-{uuid4().hex[:8]}"
@@ -174,7 +186,7 @@ def opened(kubeconfig: Path, cache: Path, *, quick: bool) -> Iterator[Bench]:
     environ.update(HOME=str(folder), ANSIBLE_LOCALHOST_WARNING="False", ANSIBLE_NOCOLOR="1")
     try:
         _make_account(client.RbacAuthorizationV1Api(connection), core, namespace)
-        yield Bench(kubeconfig, core, namespace, folder, cache, quick, environ)
+        yield Bench(kubeconfig, core, namespace, folder, cache, quick, deadline, environ)
     finally:
         core.delete_namespace(namespace)
         connection.close()

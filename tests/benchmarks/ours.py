@@ -26,7 +26,8 @@ from ansible_collections.jobpods.controller.tests.integration.playbooks import C
 WARM = "warm_pods" in INLINE_GROUP
 """Whether this version has warm pods."""
 MARKS = {
-    "pod created": re.compile(r"pod \S+ created|\S+ claimed"),
+    "pod created": re.compile(r"pod \S+ (created|claimed)"),
+    "warm pod claimed": re.compile(r"warm pod \S+ claimed"),
     "scheduled": re.compile(r"scheduled on node"),
     "payload received": re.compile(r"payload received"),
     "playbook started": re.compile(r"playbook started"),

@@ -34,6 +34,11 @@ BATCHES_A_MINUTE = 60
 """Transactions with events, where a playbook prints something every second."""
 CORES, MEMORY = 8, 32
 """Of a machine: a controller has this, and GB of memory."""
+ADVICE = """
+Several controllers share a database on PostgreSQL, where writers of different jobs don't wait for each other. Each
+launch has a job process of its own, so that memory grows with the jobs at once, unless they are slices or nodes of a
+workflow.
+"""
 HEAD = Path(__file__).with_name("scale_head.md")
 
 
@@ -220,10 +225,5 @@ def _first(busy: float | None, gigabytes: float | None, cores: float | None, ser
     rows = [[name, number(100 * share, 0, " %")] for share, name in known]
     text = "## Which limit comes first\n\n" + table(["limit", "used"], rows) + "\n"
     if known:
-        text += (
-            f"\nFirst comes {known[0][1]}. Several controllers share a\n"
-            "database on PostgreSQL, where writers of different jobs don't wait for each other. Each launch has a\n"
-            "job process of its own, so that memory grows with the jobs at once, unless they are slices or nodes\n"
-            "of a workflow.\n"
-        )
+        text += f"\nFirst comes {known[0][1]}.\n" + ADVICE
     return text

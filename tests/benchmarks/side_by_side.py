@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from ansible_collections.jobpods.controller.plugins.module_utils.pod import spec
 from ansible_collections.jobpods.controller.tests.benchmarks import kubectl, ours, receptor, workloads
 from ansible_collections.jobpods.controller.tests.benchmarks.bench import Bench, Contender, Samples
 from ansible_collections.jobpods.controller.tests.benchmarks.measure import (
@@ -45,7 +46,7 @@ def single(bench: Bench, workload: Workload, stack: ExitStack) -> dict[str, Cont
         CONTROLPLANE: partial(ours.engine, bench, workload, used(bench), **CONTROLPLANE_OPTIONS),
     }
     if ours.WARM:
-        found[WARM] = partial(_warm, bench, workload)
+        found[WARM] = partial(_warm, bench, workload, used(bench))
         stack.callback(bench.remove_pods)
     return found
 
@@ -69,9 +70,9 @@ def _receptor(bench: Bench, stack: ExitStack) -> Callable[[], receptor.Receptor]
     return daemon
 
 
-def _warm(bench: Bench, workload: Workload) -> Sample:
+def _warm(bench: Bench, workload: Workload, machine: Controller) -> Sample:
     """A job that finds a warm pod; where none is there yet, a job before it makes the pool."""
-    group, machine = ours.group(bench, warm_pods=1), used(bench)
+    group = ours.group(bench, warm_pods=1)
     if not _idle(bench):
         ours.engine(bench, workload, machine, container_group=group)
     deadline = time.monotonic() + WARM_LIMIT
@@ -80,14 +81,15 @@ def _warm(bench: Bench, workload: Workload) -> Sample:
             raise TimeoutError("no warm pod got ready")
         time.sleep(0.05)
     time.sleep(1.0)  # its supervisor says ready a moment after its container runs
-    return ours.engine(bench, workload, machine, container_group=group)
+    sample = ours.engine(bench, workload, machine, container_group=group)
+    if sample.ok and "warm pod claimed" not in sample.marks:
+        sample.ok, sample.words = False, "it got no warm pod"
+    return sample
 
 
 def _idle(bench: Bench) -> bool:
-    """Whether a warm pod runs: one of ours that belongs to no job."""
-    found = bench.core.list_namespaced_pod(
-        bench.namespace, label_selector="app.kubernetes.io/managed-by=jobpods,!jobpods.job-id"
-    )
+    """Whether a warm pod runs that belongs to no job."""
+    found = bench.core.list_namespaced_pod(bench.namespace, label_selector=f"{spec.LABEL_PREFIX}warm=idle")
     return any(pod.status is not None and pod.status.phase == "Running" for pod in found.items)
 
 
