@@ -163,6 +163,7 @@ class Client:
         if "submitted" in self.told:
             sample.marks["submitted"] = self.told["submitted"]["at"] - begin["at"]
         sample.more["events"] = end.get("events", 0)
+        sample.more["with_imports"] = end["at"] - self.process.started
         return sample
 
     def _line(self, _now: float, line: bytes) -> None:

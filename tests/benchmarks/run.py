@@ -69,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--pages", action="store_true", help="write the pages from the results that are there"
     )
+    parser.add_argument(
+        "--minutes", type=float, default=24.0, help="after which no section and no round begins"
+    )
     parser.add_argument("--kubeconfig", type=Path, default=os.environ.get("JOBPODS_TEST_KUBECONFIG"))
     parser.add_argument("--cache", type=Path, default=ROOT / ".local/cache/bench")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the raw numbers")
@@ -93,12 +96,16 @@ def run(names: Sequence[str], given: argparse.Namespace) -> bool:
     good = True
     began = time.monotonic()
     adopt_orphans()
-    with opened(Path(given.kubeconfig).resolve(), given.cache, quick=given.quick) as bench:
+    with opened(
+        Path(given.kubeconfig).resolve(), given.cache, quick=given.quick, seconds=60 * given.minutes
+    ) as bench:
         facts = machine(bench)
         for number, name in enumerate(names, 1):
             bench.tell(f"[{number}/{len(names)}] {name}, after {time.monotonic() - began:.0f} s")
             start = time.monotonic()
             try:
+                if start > bench.deadline:
+                    raise TimeoutError("no time was left for it")
                 found = SECTIONS[name](bench)
                 bench.remove_pods()
             except Exception:

@@ -109,26 +109,26 @@ def one_workload(bench: Bench, workload: Workload, rounds: int, budget: float) -
 
 def one_task(bench: Bench) -> dict[str, Any]:
     """One task, from the launch to the final state."""
-    return one_workload(bench, workloads.one_task(bench.folder), bench.some(10, 2), 160)
+    return one_workload(bench, workloads.one_task(bench.folder), bench.some(10, 2), 130)
 
 
 def events(bench: Bench) -> dict[str, Any]:
     """20 hosts with 200 items each."""
     return one_workload(
-        bench, workloads.many_events(bench.folder, 20, bench.some(200, 20)), bench.some(3, 1), 230
+        bench, workloads.many_events(bench.folder, 20, bench.some(200, 20)), bench.some(3, 1), 150
     )
 
 
 def output(bench: Bench) -> dict[str, Any]:
     """30 MB of output."""
     workload = workloads.much_output(bench.folder, bench.some(30, 3) << 20)
-    return one_workload(bench, workload, bench.some(3, 1), 110)
+    return one_workload(bench, workload, bench.some(3, 1), 80)
 
 
 def project(bench: Bench) -> dict[str, Any]:
     """A project of 50 MB."""
     workload = workloads.large_project(bench.folder, bench.some(50, 5))
-    return one_workload(bench, workload, bench.some(3, 1), 110)
+    return one_workload(bench, workload, bench.some(3, 1), 80)
 
 
 # -- several at once --
@@ -264,12 +264,12 @@ class _StartedPlaybook:
 def crowd_of_8(bench: Bench) -> dict[str, Any]:
     """8 jobs at once."""
     names = (RECEPTOR, KUBECTL, PLAIN, ENGINE, MODULE, CONTROLPLANE)
-    return crowd(bench, bench.some(8, 3), names, bench.some(3, 1), 130)
+    return crowd(bench, bench.some(8, 3), names, bench.some(3, 1), 90)
 
 
 def crowd_of_25(bench: Bench) -> dict[str, Any]:
     """25 jobs at once; more than the node has room for, so that some wait for the others."""
-    return crowd(bench, bench.some(25, 5), (RECEPTOR, KUBECTL, ENGINE, MODULE), 1, 150)
+    return crowd(bench, bench.some(25, 5), (RECEPTOR, KUBECTL, ENGINE, MODULE), 1, 120)
 
 
 def sliced(bench: Bench) -> dict[str, Any]:
@@ -280,4 +280,4 @@ def sliced(bench: Bench) -> dict[str, Any]:
         "engine, sliced": partial(ours.engine, bench, workload, job_slice_count=count),
         "module, sliced": partial(ours.module, bench, workload, job_slice_count=count),
     }
-    return as_section(bench.side_by_side(contenders, bench.some(3, 1), 60), jobs=count)
+    return as_section(bench.side_by_side(contenders, bench.some(3, 1), 30), jobs=count)

@@ -37,7 +37,7 @@ def cancel(bench: Bench) -> dict[str, Any]:
             "engine, grace 5 s": lambda: _engine(bench, workload, grace=5),
             "engine, job_cancel": lambda: _engine(bench, workload, grace=0, by_store=True),
         }
-        samples = bench.side_by_side(few, bench.some(3, 1), 80)
+        samples = bench.side_by_side(few, bench.some(3, 1), 70)
     ours_only: dict[str, Contender] = {"engine, grace 0 s": lambda: _engine(bench, workload, grace=0)}
     samples.update(bench.side_by_side(ours_only, bench.some(20, 2), 75))
     return as_section(samples)
