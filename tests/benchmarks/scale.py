@@ -36,8 +36,8 @@ CORES, MEMORY = 8, 32
 """Of a machine: a controller has this, and GB of memory."""
 ADVICE = """
 Several controllers share a database on PostgreSQL, where writers of different jobs don't wait for each other.
-Each launch has a job process of its own, so that memory grows with the jobs at once, unless they are slices or
-nodes of a workflow.
+Each launch has a job process of its own, so that memory grows with the jobs at once, unless they are slices
+or nodes of a workflow.
 """
 HEAD = Path(__file__).with_name("scale_head.md")
 
