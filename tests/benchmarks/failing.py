@@ -138,13 +138,13 @@ def _patience(bench: Bench) -> float:
 
 
 def _engine(bench: Bench, workload: Workload, kubeconfig: Path, reason: str) -> Sample:
-    """Ours; where it says what is wrong and tries on for long, that is its answer, and it is told to end."""
+    """Ours; where it says what is wrong and tries on for long, that is its answer, and it is killed."""
     told: list[tuple[float, str]] = []
 
     def seen(message: dict[str, Any], now: float) -> None:
         if message["type"] == "warning" and not told:
             told.append((now, str(message["text"])))
-            run.process.signal(signal.SIGTERM)
+            run.process.signal(signal.SIGKILL)  # told to end, it would look for its pod for minutes
 
     params = ours.options(bench, workload, container_group=ours.group(bench, kubeconfig))
     run = ours.Engine(bench.controller(), params, seen=seen)
