@@ -50,6 +50,7 @@ pytest := $(in_venv) JOBPODS_TEST_KUBECONFIG=$(local)/cluster/kubeconfig JOBPODS
 help: ## show this
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 	@echo
+	@echo 'make bench SECTIONS="one-task cancel" runs these only; QUICK=1 takes small numbers.'
 	@echo 'make demo KUBECONFIG=FILE IMAGE=NAME [HOST_IMAGE=NAME] runs the demo on a cluster of your own.'
 
 .PHONY: demo
@@ -74,6 +75,11 @@ test-chaos: test-needs ## run the tests with faults that take long
 
 .PHONY: test-needs
 test-needs: test-packages image $(venv)/.requirements-dev $(collection)
+
+.PHONY: bench
+bench: bench-packages image $(venv)/.requirements-bench $(collection) ## run the benchmarks, and write docs/benchmarks.md
+	@$(in_venv) PYTHONPATH=$(local)/collections python -m ansible_collections.jobpods.controller.tests.benchmarks \
+		--kubeconfig $(local)/cluster/kubeconfig --cache $(local)/cache/bench $(if $(QUICK),--quick) $(SECTIONS)
 
 .PHONY: check
 check: $(venv)/.requirements-dev $(collection) ## run all linters and sanity tests
@@ -105,6 +111,10 @@ packages:
 test-packages: packages
 	@$(cluster) packages postgresql
 
+.PHONY: bench-packages
+bench-packages: packages
+	@$(cluster) packages ca-certificates debian-archive-keyring
+
 $(venv)/.requirements: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; PYTHON=... names one")'
 	@$(PYTHON) -m venv $(venv)
@@ -113,6 +123,10 @@ $(venv)/.requirements: requirements.txt
 
 $(venv)/.requirements-dev: $(venv)/.requirements requirements-dev.txt
 	@$(venv)/bin/python -m pip install --progress-bar off -r requirements-dev.txt
+	@touch $@
+
+$(venv)/.requirements-bench: $(venv)/.requirements requirements-bench.txt
+	@$(venv)/bin/python -m pip install --progress-bar off -r requirements-bench.txt
 	@touch $@
 
 # How the checkout is found as a collection: by a link in a folder of collections.

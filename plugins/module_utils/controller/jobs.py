@@ -59,6 +59,9 @@ from sqlalchemy import (
 
 __all__ = ["FINAL", "EventBatch", "JobRecord", "JobStore", "LeaseLost", "NewJob"]
 
+HEARTBEAT_AGE = 5.0
+"""Seconds after which an owner says again that it lives; others take it for gone after many times that."""
+
 _COLUMNS: list[ColumnElement[Any]] = [
     jobs.c[field.name] for field in fields(JobRecord) if field.name != "elapsed"
 ]
@@ -227,9 +230,26 @@ class JobStore(JobEvents):
     def heartbeat(self, job_id: int, lease: int) -> bool:
         """Says that the owner lives; returns whether somebody wants the job cancelled.
 
+        It is called often, for the sake of the cancel; the database is written to only where the last word is
+        older than `HEARTBEAT_AGE`, or else hundreds of jobs would be that many writes at any moment.
+
         Raises:
             LeaseLost: the lease is another one's, or the job has ended.
         """
+
+        def look(connection: Connection) -> tuple[bool, bool]:
+            statement = select(jobs.c.cancel_requested, jobs.c.heartbeat).where(
+                jobs.c.id == job_id, jobs.c.lease == lease, jobs.c.status.in_(ACTIVE)
+            )
+            row = connection.execute(statement).first()
+            if row is None:
+                raise LeaseLost(f"job {job_id} has ended, or another controller owns it")
+            age = clock(connection) - row.heartbeat if row.heartbeat is not None else HEARTBEAT_AGE
+            return 0 <= age < HEARTBEAT_AGE, bool(row.cancel_requested)
+
+        heard, canceled = self._database.read(look)
+        if heard:
+            return canceled
 
         def work(connection: Connection) -> bool:
             update_row(connection, job_id, lease, {"heartbeat": clock(connection)})

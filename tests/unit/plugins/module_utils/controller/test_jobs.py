@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import (
     FINAL,
+    HEARTBEAT_AGE,
     JobStore,
     LeaseLost,
 )
@@ -212,7 +213,8 @@ def test_each_claim_has_a_higher_number(store: JobStore) -> None:
 
 
 @each_write
-def test_former_owner_writes_nothing(store: JobStore, write: Write) -> None:
+def test_former_owner_writes_nothing(store: JobStore, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{JobStore.__module__}.HEARTBEAT_AGE", 0.0)
     job_id = store.create(new_job())
     former = store.claim(job_id, "former")
     store.claim(job_id, "present")
@@ -251,6 +253,21 @@ def test_final_status_comes_from_finish_only(store: JobStore) -> None:
 
 
 # -- cancel and heartbeat --
+
+
+def test_heartbeat_is_written_only_where_the_last_one_is_old(store: JobStore, options: StoreOptions) -> None:
+    job_id = store.create(new_job())
+    lease = store.claim(job_id, "me")
+    before = store.get(job_id).heartbeat
+    assert store.heartbeat(job_id, lease) is False
+    assert store.get(job_id).heartbeat == before
+    now = time.time()
+    for moment in (now - HEARTBEAT_AGE - 1, now + 3600, None):  # old, of a clock that was set back, or none
+        set_columns(options, job_id, heartbeat=moment)
+        store.heartbeat(job_id, lease)
+        found = store.get(job_id).heartbeat
+        assert found is not None
+        assert abs(found.timestamp() - now) < 600
 
 
 def test_heartbeat_tells_of_a_cancel(store: JobStore, options: StoreOptions) -> None:

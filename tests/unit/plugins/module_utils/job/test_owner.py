@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.retry import RetryPolicy
+from ansible_collections.jobpods.controller.plugins.module_utils.controller import jobs
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job import owner, recorder, removal
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
@@ -207,7 +208,10 @@ async def test_cancel_by_the_row_works_again_after_the_store_was_away(
         ]
 
 
-async def test_heart_beats_as_long_as_it_runs_and_no_longer(scene: Scene, authority: Authority) -> None:
+async def test_heart_beats_as_long_as_it_runs_and_no_longer(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "HEARTBEAT_AGE", 0.0)
     async with cluster(scene, authority, ENDLESS) as at:
         at.undeletable = RETRIES
         task = asyncio.create_task(scene.own(at.connection))
