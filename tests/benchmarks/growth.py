@@ -30,7 +30,7 @@ def _grown(
 ) -> dict[str, Any]:
     samples: Samples = {}
     for size in sizes:
-        samples[str(size)] = [bench.one(f"{size} {name}", partial(run, size)) for _ in range(rounds)]
+        samples[str(size)] = [bench.one(f"{size} {name}", partial(run, size)) for number in range(rounds)]
     return as_section(samples, sizes=list(sizes), unit=name)
 
 

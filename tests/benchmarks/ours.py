@@ -16,7 +16,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments
     INLINE_GROUP,
     validated,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import ENTRY
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.job_process import ENTRY
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.request import Request, request_line
 from ansible_collections.jobpods.controller.tests.benchmarks.bench import IMAGE, Bench
 from ansible_collections.jobpods.controller.tests.benchmarks.measure import Process, Sample, wait_for_orphans

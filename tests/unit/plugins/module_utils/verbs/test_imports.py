@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import ENTRY
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.job_process import ENTRY
 
 NOT_NEEDED = (
     "alembic",
