@@ -133,7 +133,7 @@ def write_hook(path: Path, wheels: Path) -> None:
         'chroot "$1" python3 -m venv /opt/ansible',
         'chroot "$1" env PIP_CONFIG_FILE=/dev/null /opt/ansible/bin/pip install --quiet --no-index \\',
         f"    --no-compile --find-links /opt/wheels {' '.join(ANSIBLE)}",
-        "# mmdebstrap sets the files' times back. By them, what Python has compiled would be out of date, and",
+        "# mmdebstrap sets the files' times back: what Python has compiled would be out of date by them, and",
         "# would be compiled again in every pod.",
         'chroot "$1" /opt/ansible/bin/python3 -m compileall -qf --invalidation-mode unchecked-hash \\',
         "    /opt/ansible/lib",

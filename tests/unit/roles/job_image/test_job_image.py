@@ -181,10 +181,11 @@ def test_the_hook_puts_ansible_into_the_new_root_only(
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     job_image.write_hook(hook, wheels)
     subprocess.run([hook, root], check=True)
-    venv, pip = calls.read_text().splitlines()
+    venv, pip, compiled = calls.read_text().splitlines()
     assert venv == f"{root} python3 -m venv /opt/ansible"
     assert pip.startswith(f"{root} env PIP_CONFIG_FILE=/dev/null /opt/ansible/bin/pip install")
     assert pip.endswith(" ".join(job_image.ANSIBLE))
+    assert " -m compileall " in compiled and "--invalidation-mode unchecked-hash" in compiled
     link = root / "usr/local/bin/ansible-runner"
     assert str(link.readlink()) == "/opt/ansible/bin/ansible-runner"
     left = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
