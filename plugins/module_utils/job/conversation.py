@@ -36,8 +36,8 @@ HELLO_LIMIT = 3.0
 
 After each wait in vain it is twice as long, up to `SILENCE_LIMIT`: the way there and back may take that long.
 """
-SLOW_HELLO_LIMIT = 120.0
-"""The same where bytes keep coming: on a slow line, output for a former attach is before the answer."""
+SLOW_LIMIT = 120.0
+"""Seconds to wait for an answer or a record where bytes keep coming: a slow line takes long for either."""
 SILENCE_LIMIT = 16.0
 """Seconds without a record (it beats every 5) or a byte after which a connection counts as dead."""
 BEAT_INTERVAL = 5.0
@@ -268,7 +268,7 @@ class Conversation:
         lost = self._terms.lost_timeout
         await stream.write(wire.attach(self._session, self._arrived, anew=anew, lost_timeout=lost))
         until = time.monotonic() + self._hello_limit
-        latest = time.monotonic() + SLOW_HELLO_LIMIT
+        latest = time.monotonic() + SLOW_LIMIT
         while True:
             received = await self._read(stream, until - time.monotonic())
             if received is None:
@@ -374,9 +374,18 @@ class Conversation:
             except Unreachable as exc:
                 self._unwritable = exc
 
+    @property
+    def arrived(self) -> int:
+        """Position in the worker's output up to which it has arrived."""
+        return self._arrived
+
+    @property
+    def _store_behind(self) -> bool:
+        return self._passed_on - self.stored >= UNSTORED_LIMIT
+
     async def _acknowledge(self) -> None:
         # What has arrived of an event that is not whole waits for its rest, not for the store.
-        if self._passed_on - self.stored < UNSTORED_LIMIT:
+        if not self._store_behind:
             self._acknowledged = self._arrived
             await self._send(wire.ack(self._session, self._arrived, min(self.stored, self._arrived)))
 
@@ -428,8 +437,9 @@ class Conversation:
             if now >= next_beat:
                 next_beat = now + BEAT_INTERVAL
                 await self._beat()
-            if now - self._heard_at > SILENCE_LIMIT and self._quiet > SILENCE_LIMIT:
-                raise _broken(f"nothing was heard for {SILENCE_LIMIT:.0f} s")
+            silent = now - self._heard_at
+            if silent > SILENCE_LIMIT and (self._quiet > SILENCE_LIMIT or silent > SLOW_LIMIT):
+                raise _broken(f"nothing was heard for {silent:.0f} s")
             waiting = await self._next_records(min(1.0, next_beat - now))
 
     @property
@@ -489,15 +499,23 @@ class Conversation:
         self._arrived_at_beat = self._arrived
 
     async def _ask_again(self) -> None:
-        """A record was lost: has the supervisor send from there again, once for each place."""
+        """A record was lost: has the supervisor send from there again, once for each place.
+
+        That lets it send more than before, too. So where the store is behind, it takes a new connection, of
+        which there are few at any time.
+        """
         if self._asked_again != self._arrived:
-            self._asked_again = self._arrived
+            if self._store_behind:
+                raise _broken("output was lost")
+            self._asked_again = self._acknowledged = self._arrived
             await self._send(wire.attach(self._session, self._arrived))
 
     async def _take_output(self, said: wire.Output) -> None:
         if said.offset > self._arrived:
             await self._ask_again()
             return
+        if said.offset + len(said.piece) > self._acknowledged + wire.WINDOW:
+            raise Failure("ProtocolViolation", "The supervisor sent more output than it was asked for.")
         self._note_started()
         fresh = said.piece[self._arrived - said.offset :]
         if fresh:

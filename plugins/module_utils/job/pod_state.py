@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,6 +28,7 @@ CONFIG_REASON = "CreateContainerConfigError"
 START_REASONS = frozenset(
     ("CreateContainerError", "RunContainerError", "CreatePodSandboxError", "StartError")
 )
+_CANT_START = PULL_REASONS | START_REASONS | {CONFIG_REASON, "InvalidImageName"}
 FINAL_PULL_WORDS = (
     "not found",
     "manifest unknown",
@@ -135,7 +136,7 @@ def pod_state(pod: Document, worker: str) -> PodState:
     scheduled = conditions.get("PodScheduled") or {}
     disrupted = conditions.get("DisruptionTarget") or {}
     # A container writes its own termination message; no sequence in it may swallow our words after it.
-    container, reason, message, exit_code = _container(status, worker)
+    container, reason, message, exit_code = _container(status, worker, sidecars(pod))
     message = plain_text(message or str(status.get("message") or disrupted.get("message") or ""))
     pod_reason = str(status.get("reason") or "")
     disruption = _disruption(disrupted, pod_reason, message)
@@ -172,11 +173,30 @@ def _disruption(condition: Document, reason: str, words: str) -> str:
     return DISRUPTIONS.get(str(condition.get("reason")), "")
 
 
-def _container(status: Document, worker: str) -> tuple[ContainerState, str, str, int | None]:
-    """State of the worker, or of the init container that keeps it from starting."""
+def sidecars(pod: Document) -> set[str]:
+    """Names of the init containers that run beside the others (Kubernetes: Sidecar Containers)."""
+    containers = (pod.get("spec") or {}).get("initContainers") or ()
+    return {str(entry.get("name")) for entry in containers if entry.get("restartPolicy") == "Always"}
+
+
+def _container(
+    status: Document, worker: str, beside: Container[str]
+) -> tuple[ContainerState, str, str, int | None]:
+    """State of the worker, or of the init container that keeps it from starting.
+
+    A sidecar may end as it likes, since it is started again, and does so in its own time: it keeps the worker
+    from starting only where it can't be started itself.
+    """
+    begun = any(
+        entry.get("name") == worker and {"running", "terminated"} & set(entry.get("state") or ())
+        for entry in status.get("containerStatuses") or ()
+    )
     for entry in status.get("initContainerStatuses") or ():
         state = entry.get("state") or {}
         waiting, ended = state.get("waiting"), state.get("terminated")
+        cant_start = waiting is not None and waiting.get("reason") in _CANT_START
+        if entry.get("name") in beside and (begun or not cant_start):
+            continue
         if waiting and waiting.get("reason") not in (None, "PodInitializing", "ContainerCreating"):
             return "waiting", str(waiting["reason"]), str(waiting.get("message") or ""), None
         if ended and ended.get("exitCode"):
@@ -309,15 +329,17 @@ def _event_trouble(state: PodState, events: Sequence[Document]) -> Failure | Non
 
 def pending_words(pod: Document, events: Sequence[Document]) -> str:
     """What a pod that does not run seems to wait for, as the rest of a sentence."""
-    status, spec = pod.get("status") or {}, pod.get("spec") or {}
+    status = pod.get("status") or {}
     words = ""
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             words = f"it is not scheduled: {condition.get('message') or condition.get('reason')}"
-    sidecars = {entry.get("name") for entry in spec.get("initContainers") or () if entry.get("restartPolicy")}
+    beside = sidecars(pod)
     for entry in status.get("initContainerStatuses") or ():
-        if "running" in (entry.get("state") or {}) and entry.get("name") not in sidecars:
+        if "running" in (entry.get("state") or {}) and entry.get("name") not in beside:
             words = f"its init container {entry.get('name')!r} still runs"
+        elif entry.get("name") in beside and entry.get("started") is False:
+            words = f"its sidecar {entry.get('name')!r} has not started"
     last = events[-1] if events else {}
     if last.get("reason") == EVENTS_NOT_READABLE:
         unread = f"its events, which may tell why, can't be read: {last.get('message')}"

@@ -44,6 +44,8 @@ WORDS_LIMIT = 5.0
 """Seconds that the end of a job waits for what the API server has to say about its pod."""
 LIMIT_INTERVAL = 0.25
 WATCH_BACKOFF = (0.5, 1.0, 2.0, 5.0)
+SHORT_WATCH = 5.0
+"""Seconds; after a watch that ends sooner, the next one waits longer, so that no API server is overrun."""
 REFUSALS_APART = 60.0
 """Seconds between two refusals that have nothing to do with each other: a watch that is open says nothing."""
 LAST_WORDS = 3.0
@@ -82,6 +84,8 @@ class PodWatch:
         limits: StartLimits,
         since: float,
         progress: Progress,
+        *,
+        begun: bool = False,
     ) -> None:
         """Gets ready; `run` watches.
 
@@ -92,12 +96,14 @@ class PodWatch:
             limits: how long the start may take.
             since: `time.monotonic()` of the job's first create.
             progress: told each step.
+            begun: the supervisor has answered an earlier owner of the job, so that it is not the start that
+                takes long where it does not answer this one.
         """
         self.pod = pod
         self.state: PodState = pod_state(pod, worker)
         self.lost: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
         self.changed = asyncio.Event()
-        self.answered = False
+        self.answered = begun
         self._client = client
         self._worker = worker
         self._limits = limits
@@ -110,6 +116,7 @@ class PodWatch:
         self._running_since: float | None = None
         self._refused_since: float | None = None
         self._refused_at = 0.0
+        self._unheard = ""
 
     async def run(self) -> None:
         """Watches, until it is cancelled."""
@@ -120,6 +127,10 @@ class PodWatch:
         """The pod runs, as its supervisor says: the limits of the start no longer count."""
         self.answered = True
         self._tell("running", "running")
+
+    def unheard(self, words: str) -> None:
+        """Keeps in mind why the supervisor could not be asked, for where it never answers."""
+        self._unheard = words
 
     async def words(self) -> str:
         """The cluster's own words about the pod as it is now, for `result_traceback`."""
@@ -143,13 +154,14 @@ class PodWatch:
         version = metadata["resourceVersion"]
         tries = 0
         while not self.lost.done():
+            began = time.monotonic()
             try:
                 if not version:
                     version = await self._look_again(namespace, name)
                     if self.lost.done():
                         return
                 async for change in self._client.watch_pod(namespace, name, version):
-                    tries, self._refused_since = 0, None
+                    self._refused_since = None
                     version = change.pod["metadata"]["resourceVersion"]
                     if change.kind == "DELETED":
                         self._gone()
@@ -163,8 +175,10 @@ class PodWatch:
                 self._running_since = None
                 if isinstance(trouble, Failure):
                     self._refused(trouble)
-                await asyncio.sleep(WATCH_BACKOFF[min(tries, len(WATCH_BACKOFF) - 1)])
-                tries += 1
+            if time.monotonic() - began >= SHORT_WATCH:
+                tries = 0
+            await asyncio.sleep(WATCH_BACKOFF[min(tries, len(WATCH_BACKOFF) - 1)])
+            tries += 1
 
     async def _look_again(self, namespace: str, name: str) -> str:
         """The pod's version now; "" where it is gone."""
@@ -228,7 +242,7 @@ class PodWatch:
                 self._tell_pulling()
             self._check_trouble(now)
             if self._running_since is not None and now - self._running_since >= SILENCE_LIMIT:
-                self._lose(_silence(self.state, f"for {SILENCE_LIMIT:.0f} s"))
+                self._lose(self._silence(f"for {SILENCE_LIMIT:.0f} s"))
             if now - self._since >= self._limits.pod_pending:
                 self._lose(await self._pending_too_long())
             await asyncio.sleep(LIMIT_INTERVAL)
@@ -269,7 +283,7 @@ class PodWatch:
         await self._read_events()
         limit = f"pod_pending_timeout ({self._limits.pod_pending:.0f} s)"
         if self.state.container == "running":
-            return _silence(self.state, f"before {limit}")
+            return self._silence(f"before {limit}")
         trouble = lasting_trouble(self.state, self._events)
         if trouble is not None:
             trouble.message += f" This lasted longer than {limit}."
@@ -277,6 +291,17 @@ class PodWatch:
         words = pending_words(self.pod, self._events).rstrip(".")
         message = f"The pod did not run within {limit}: {words}."
         return Failure("PodPendingTimeout", message, details=self.state.as_details())
+
+    def _silence(self, how_long: str) -> Failure:
+        """The failure of a worker container that runs, but not our supervisor, as far as anybody can tell."""
+        tried = f" The last try to attach to it: {self._unheard}" if self._unheard else ""
+        return Failure(
+            "RunnerMissing",
+            f"The worker container runs, but the job's supervisor in it did not answer {how_long}. The"
+            " image's entrypoint, or the command that pod_spec_override has in its place, must run what it is"
+            f" given in args, as those of execution environments do.{tried}",
+            details=self.state.as_details(),
+        )
 
     async def _read_events(self) -> None:
         try:
@@ -291,14 +316,3 @@ class PodWatch:
                 self._tell(
                     "pulling", str(event.get("message") or "pulling the image").replace("Pulling", "pulling")
                 )
-
-
-def _silence(state: PodState, how_long: str) -> Failure:
-    """The failure of a worker container that runs, but not our supervisor, as far as anybody can tell."""
-    return Failure(
-        "RunnerMissing",
-        f"The worker container runs, but the job's supervisor in it did not answer {how_long}. The image's"
-        " entrypoint, or the command that pod_spec_override has in its place, must run what it is given in"
-        " args, as those of execution environments do.",
-        details=state.as_details(),
-    )

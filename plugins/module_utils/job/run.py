@@ -304,7 +304,15 @@ class Run(SupervisedRun):
     def _new_watch(self, pod: dict[str, Any]) -> PodWatch:
         group = self._launch.group
         limits = StartLimits(group.pod_pending_timeout, group.image_pull_timeout)
-        return PodWatch(self._client, pod, self._worker, limits, self._creation.since, self._progress)
+        return PodWatch(
+            self._client,
+            pod,
+            self._worker,
+            limits,
+            self._creation.since,
+            self._progress,
+            begun=self._taken is not None and self._taken.started,
+        )
 
     def _conversation(
         self, pod: dict[str, Any], payload: asyncio.Future[PayloadSource], *, unused: bool = False
@@ -418,6 +426,8 @@ class Run(SupervisedRun):
         if self._watch is not None and (self._looking is None or self._looking.done()):
             self._looking = asyncio.create_task(self._watch.look())
             self._tasks.append(self._looking)
+        if self._watch is not None:
+            self._watch.unheard(trouble.failure.message)
         super().disconnected(trouble)
 
     def _away(self, trouble: Unreachable) -> str:

@@ -263,13 +263,26 @@ class SupervisedRun(ABC):
         if conversation is not None and conversation.heard:
             grace = self._launch.cancel_grace
             await conversation.cancel(grace)
-            await asyncio.wait((talk,), timeout=grace + KILL_LIMIT)
+            await self._await_rest(talk, conversation, grace + KILL_LIMIT)
         if talk.done() and talk.exception() is None:
             ended = talk.result()
             if ended.cause != "cancel":  # it was over before the cancel came
                 return self._outcome(self._verdict(ended), ended)
             return self._outcome(failure, ended)
         return self._outcome(failure)
+
+    async def _await_rest(self, talk: asyncio.Task[Ended], conversation: Conversation, limit: float) -> None:
+        """Waits for the end of a run that was told to stop, as long as its output comes on a slow line."""
+        latest = time.monotonic() + self._launch.group.cluster_outage_timeout
+        arrived = -1
+        while not talk.done() and conversation.arrived > arrived:
+            if arrived >= 0:
+                self._progress.step("canceling: waiting for the rest of the output", verbosity=1)
+            arrived = conversation.arrived
+            await asyncio.wait((talk,), timeout=limit)
+            limit = min(KILL_LIMIT, latest - time.monotonic())
+            if limit <= 0:
+                break
 
     def _outcome(self, failure: Failure | None, ended: Ended | None = None) -> Outcome:
         if failure is not None:

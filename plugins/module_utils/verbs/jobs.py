@@ -18,6 +18,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.result impo
     job_result,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.followed import FollowedFamily
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import OpenStore, open_store
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.orphans import OWNER_SILENCE
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.registry import Result, Verb
@@ -41,28 +42,12 @@ async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
     patience = Patience(int(request.params["timeout"]) or None, request.limit)
     leaving = asyncio.create_task(launcher.gone())
     async with open_store(request, feed) as opened:
-        record = await opened.calls(opened.store.get, job_id)
-        told = feed.job(job_id, record.name)
-        shown, status, warned, lost = 0, "", False, len(record.attempts)
+        family = FollowedFamily(opened, feed, job_id)
+        told = family.tell(await opened.calls(opened.store.get, job_id))
+        warned = False
         orphans_at = time.monotonic() + ORPHANS_INTERVAL
         while not leaving.done():
-            record = await opened.calls(opened.store.get, job_id)
-            if len(record.attempts) > lost:
-                lost = len(record.attempts)
-                why = record.attempts[-1]["message"]
-                again = "; the output starts again from its beginning" if shown else ""
-                told.warning(f"attempt {lost} was lost ({why}); trying again in another pod{again}")
-                shown, status = 0, ""
-            if record.status != status and record.status not in FINAL:
-                told.step(f"{record.status} in pod {record.pod_name}" if record.pod_name else record.status)
-            status = record.status
-            while not leaving.done() and (events := await opened.events_after(job_id, shown)):
-                now = await opened.calls(opened.store.get, job_id)
-                if len(now.attempts) != lost:  # these may be of another attempt, which counts from 1 again
-                    break
-                shown = events[-1].counter
-                told.output(events)
-                await feed.flush()
+            record = await family.look()
             if record.status in FINAL:
                 break
             if time.monotonic() >= orphans_at:

@@ -58,6 +58,13 @@ def with_sidecar(*command: str) -> Options:
     return {"spec": {"containers": [worker, sidecar]}}
 
 
+def with_native_sidecar(*command: str) -> Options:
+    """A pod spec with a sidecar as Kubernetes has them: an init container that is started again for ever."""
+    worker = {"name": "worker", "image": IMAGE, "imagePullPolicy": "IfNotPresent"}
+    sidecar = {"name": "beside", "image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": list(command)}
+    return {"spec": {"initContainers": [{**sidecar, "restartPolicy": "Always"}], "containers": [worker]}}
+
+
 @pytest.mark.usefixtures("small_logs")
 def test_kubelet_restarts_logs_rotate_and_sidecars_misbehave(
     jobs: NumberedJobs, group: Options, local_cluster: LocalCluster
@@ -66,13 +73,15 @@ def test_kubelet_restarts_logs_rotate_and_sidecars_misbehave(
     big = jobs.start(BIG)
     endless = jobs.start(SMALL, {**group, "pod_spec_override": with_sidecar("sh", "-c", FOREVER)}, pace=0.2)
     failing = jobs.start(SMALL, {**group, "pod_spec_override": with_sidecar("false")}, pace=0.2)
-    for job in (endless, failing):
+    ending = with_native_sidecar("sh", "-c", "sleep 2; false")
+    native = jobs.start(SMALL, {**group, "pod_spec_override": ending}, pace=0.2)
+    for job in (endless, failing, native):
         job.await_line(20)
     logs = local_cluster.root / "pod-logs"
     jobs.await_plain_ones()
     until(lambda: rotated(logs, group["namespace"]), "a log to be rotated")
     restart_kubelet(local_cluster)
-    for job in (endless, failing):
+    for job in (endless, failing, native):
         job.await_text(AGAIN)
         jobs.check(job, SMALL)
     jobs.check(big, BIG)

@@ -22,6 +22,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation
 from ansible_collections.jobpods.controller.plugins.module_utils.job.conversation import Conversation, Terms
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.supervisor import encode
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import WINDOW
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.supervised import (
@@ -365,3 +366,38 @@ async def test_payload_that_can_t_be_built_ends_the_talk(tmp_path: Path) -> None
         at.conversation._payload = source
         with pytest.raises(Failure, match="too much"):
             await at.conversation.run()
+
+
+async def test_more_output_than_may_wait_for_the_store_is_a_violation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "UNSTORED_LIMIT", 100_000)
+    async with scene(tmp_path, "sys.stdin.buffer.read()\ntime.sleep(600)\n") as at:
+        at.heard.stores = False
+        talk = asyncio.create_task(at.conversation.run())
+        while "started" not in at.heard.told:
+            await asyncio.sleep(0.01)
+        (stream,) = at.kubelet.attached
+        size = 32 << 10
+        for offset in range(0, 2 * (conversation.UNSTORED_LIMIT + WINDOW), size):
+            stream.arriving.put_nowait(encode("output", at.conversation._session, offset, b"x" * size))
+        with pytest.raises(Failure, match="more output than it was asked for") as raised:
+            await talk
+        assert raised.value.reason == "ProtocolViolation"
+        assert len(at.heard.said) <= conversation.UNSTORED_LIMIT + WINDOW
+
+
+async def test_bytes_that_never_become_a_record_do_not_keep_a_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation, "SILENCE_LIMIT", 0.2)
+    monkeypatch.setattr(conversation, "SLOW_LIMIT", 0.6)
+    async with scene(tmp_path, LINES, outage=2.5) as at:
+        at.kubelet.is_slow = True
+        talk = asyncio.create_task(at.conversation.run())
+        while not at.heard.said:
+            await asyncio.sleep(0.01)
+        at.kubelet.passes.clear()
+        with pytest.raises(Failure, match="longer than cluster_outage_timeout"):
+            await talk
+        assert at.kubelet.attaches > 1

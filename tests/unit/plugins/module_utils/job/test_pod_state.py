@@ -266,6 +266,45 @@ def test_a_sidecar_that_runs_is_no_init_container_that_keeps_the_pod_waiting() -
     assert "prepare" not in pending_words(document, [])
 
 
+def of_sidecar(init: dict[str, Any], **state: Any) -> dict[str, Any]:
+    """A pod with a sidecar as Kubernetes has them: an init container that is started again for ever."""
+    document = pod(init=init, **state)
+    document["spec"]["initContainers"] = [{"name": "prepare", "restartPolicy": "Always"}]
+    return document
+
+
+@pytest.mark.parametrize(
+    "init", [ended("Error", 1), ended("Error", 143), waiting("CrashLoopBackOff"), waiting("ImagePullBackOff")]
+)
+@pytest.mark.parametrize(
+    ("worker", "container"), [({"running": {}}, "running"), (ended("Completed", 0), "terminated")]
+)
+def test_a_sidecar_that_ends_says_nothing_of_the_worker(
+    init: dict[str, Any], worker: dict[str, Any], container: str
+) -> None:
+    state = pod_state(of_sidecar(init, phase="Running", state=worker), "worker")
+    assert (state.container, state.exit_code) == (container, 0 if container == "terminated" else None)
+
+
+def test_a_sidecar_that_ends_does_not_hide_that_the_worker_had_too_little_memory() -> None:
+    document = of_sidecar(ended("Error", 143), phase="Running", state=ended("OOMKilled", 137))
+    trouble = final_trouble(pod_state(document, "worker"))
+    assert trouble is not None and trouble.reason == "OOMKilled"
+
+
+def test_a_sidecar_without_an_image_keeps_the_worker_from_starting() -> None:
+    state = pod_state(of_sidecar(waiting("ImagePullBackOff", "not found"), state=waiting("")), "worker")
+    trouble = final_trouble(state)
+    assert trouble is not None and trouble.reason == "ImagePull"
+
+
+def test_a_sidecar_that_crashes_before_it_has_started_is_named() -> None:
+    document = of_sidecar(waiting("CrashLoopBackOff"), state=waiting("PodInitializing"))
+    document["status"]["initContainerStatuses"][0]["started"] = False
+    assert final_trouble(pod_state(document, "worker")) is None
+    assert "its sidecar 'prepare' has not started" in pending_words(document, [])
+
+
 def test_evidence_has_the_clusters_words_and_no_spec() -> None:
     words = evidence(
         pod("Failed", state=ended("OOMKilled", 137)),

@@ -26,14 +26,20 @@ Message = dict[str, Any]
 
 
 class Job:
-    """A job in a store, whose owner the test is."""
+    """A job in a store, whose owner the test is.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where the store is.
+        kind: type of the job.
+        columns: others of its row.
+    """
+
+    def __init__(self, folder: Path, kind: str = "job", **columns: Any) -> None:
         self._folder = folder
         self._place = {"data_dir": str(folder / "store")}
         self._store = JobStore.open(store_options(self._place, {}, folder))
         self.id = self._store.create(
-            NewJob(uuid.uuid4().hex, "job", "site.yml", False, "here", None, "jobs", {}, {})
+            NewJob(uuid.uuid4().hex, kind, "site.yml", False, "here", None, "jobs", {}, {}, columns=columns)
         )
         self._lease = self._store.claim(self.id, "here")
         self._store.update(self.id, self._lease, status="running", pod_name="pod-1")
@@ -43,6 +49,10 @@ class Job:
         event = {"counter": counter, "event": "verbose", "stdout": text, "event_data": {}}
         batch = EventBatch(counter, counter, json.dumps(event).encode() + b"\n", 10 * counter)
         self._store.add_events(self.id, self._lease, batch)
+
+    def wait_for(self, what: str) -> None:
+        """Says what it waits for."""
+        self._store.update(self.id, self._lease, status="pending", job_explanation=what, pod_name="")
 
     def lose(self) -> None:
         """Loses the pod, and gets another one."""
@@ -122,6 +132,48 @@ def test_the_output_of_another_attempt_is_told_from_its_beginning(job: Job) -> N
     }
     assert [each["pod_name"] for each in result["job"]["attempts"]] == ["pod-1", "pod-2"]
     assert result["stdout"] == "PLAY [again]\nTASK [again]\nRECAP\n"
+
+
+def test_what_a_job_waits_for_is_told(job: Job) -> None:
+    told: list[Message] = []
+    job.wait_for("The quota is full.")
+
+    def show(message: Message) -> None:
+        told.append(message)
+        if message["type"] == "step":
+            job.finish()
+
+    job.ask("job_wait", show)
+    assert [message["text"] for message in told if message["type"] == "step"] == [
+        "pending: The quota is full."
+    ]
+
+
+def test_the_output_of_slices_is_told_too(tmp_path: Path) -> None:
+    parent = Job(tmp_path, "workflow_job")
+    slices = [Job(tmp_path, parent_id=parent.id) for _number in range(2)]
+    slices[0].print(1, "PLAY [first]")
+    told: list[Message] = []
+
+    def show(message: Message) -> None:
+        told.append(message)
+        if message["type"] == "output" and message["job"] == slices[0].id:
+            slices[0].finish()
+            slices[1].print(1, "PLAY [second]")
+            slices[1].finish()
+            parent.finish()
+
+    result = parent.ask("job_wait", show)
+    for each in (parent, *slices):
+        each.close()
+    assert [(message["id"], message["child"]) for message in told if message["type"] == "job"] == [
+        (parent.id, False),
+        (slices[0].id, True),
+        (slices[1].id, True),
+    ]
+    lines = [(message["job"], message["events"][0][2]) for message in told if message["type"] == "output"]
+    assert lines == [(slices[0].id, "PLAY [first]"), (slices[1].id, "PLAY [second]")]
+    assert result["job"]["status"] == "successful"
 
 
 def test_a_cancel_in_check_mode_tells_what_it_would_do(job: Job) -> None:
