@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.job import talk
@@ -31,15 +31,14 @@ async def waited(monkeypatch: pytest.MonkeyPatch, looks: int, outage: float) -> 
     """How often a run that never ends was waited for."""
     monkeypatch.setattr(talk, "KILL_LIMIT", 0.01)
     steps: list[str] = []
-    run = SimpleNamespace(
+    run: Any = SimpleNamespace(
         _launch=SimpleNamespace(group=SimpleNamespace(cluster_outage_timeout=outage)),
         _progress=SimpleNamespace(step=lambda text, verbosity: steps.append(text)),
     )
-    never = asyncio.create_task(asyncio.Event().wait())
+    line: Any = SlowLine(looks)
+    never: asyncio.Task[Any] = asyncio.create_task(asyncio.Event().wait())
     try:
-        await SupervisedRun._await_rest(
-            cast("Any", run), cast("Any", never), cast("Any", SlowLine(looks)), 0.01
-        )
+        await SupervisedRun._await_rest(run, never, line, 0.01)
     finally:
         never.cancel()
     return len(steps)
