@@ -24,6 +24,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
     not_kubernetes,
     words_of,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.pods_watch import PodsWatch
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.retry import RetryPolicy
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.transport import (
     ANSWER_LIMIT,
@@ -56,7 +57,7 @@ class ClusterClient:
         environ: Mapping[str, str] | None = None,
         limits: Limits | None = None,
         retry: RetryPolicy | None = None,
-        warn: Callable[[str], None] | None = None,
+        own_pods: str = "",
     ) -> None:
         """Prepare a client; nothing is asked before the first request.
 
@@ -65,14 +66,15 @@ class ClusterClient:
             environ: where proxies are looked for, and what exec plugins get; None is this process's own.
             limits: time limits.
             retry: how often a request is sent again.
-            warn: told what the API server finds odd in a pod that it takes, such as fields that it does not
-                know.
+            own_pods: label selector, as `name=value`, of pods that are followed by one watch; empty for none.
 
         Raises:
             Failure: `InvalidConfiguration` for a proxy's address that is none.
         """
         self.connection = connection
-        self._warn = warn
+        self._own_label = tuple(own_pods.split("=")) if own_pods else None
+        self._own_pods = own_pods
+        self._watches: dict[str, PodsWatch] = {}
         self._transport = Transport(
             connection, os.environ if environ is None else environ, limits or Limits(), retry or RetryPolicy()
         )
@@ -112,12 +114,16 @@ class ClusterClient:
         """Send any other request; the answer has a status of 2xx or one of `accept`."""
         return await self._transport.ask(request, accept)
 
-    async def create_pod(self, manifest: Document, *, dry_run: bool = False) -> Document:
+    async def create_pod(
+        self, manifest: Document, *, dry_run: bool = False, warn: Callable[[str], None] | None = None
+    ) -> Document:
         """Create a pod in the namespace that its metadata names.
 
         Args:
             manifest: the pod.
             dry_run: the server does everything but keep it, and does not take fields that it does not know.
+            warn: told what the API server finds odd in a pod that it takes, such as fields that it does not
+                know.
 
         Raises:
             AlreadyExists: there is a pod of this name, perhaps made by an earlier try.
@@ -125,9 +131,9 @@ class ClusterClient:
         params = {"dryRun": "All", "fieldValidation": "Strict"} if dry_run else {}
         answer = await self._create("pods", manifest, params)
         pod = self._document(answer)
-        if self._warn is not None:
+        if warn is not None:
             for text in answer.warnings:
-                self._warn(text)
+                warn(text)
         return pod
 
     async def get_pod(self, namespace: str, name: str) -> Document | None:
@@ -183,9 +189,33 @@ class ClusterClient:
         events = await self._list("events", namespace, {"fieldSelector": f"involvedObject.uid={uid}"})
         return sorted(events, key=_event_time)
 
-    async def watch_pod(
-        self, namespace: str, name: str, resource_version: str
-    ) -> AsyncGenerator[PodChange, None]:
+    def follow_pod(self, pod: Document, resource_version: str) -> AsyncGenerator[PodChange, None]:
+        """What happens to a pod after a resource version, as `watch_pod` tells it.
+
+        Close the iterator (`aclose`, or `contextlib.aclosing`) to end it earlier.
+
+        Args:
+            pod: as it was seen; one of `own_pods` shares its watch with the others of its namespace.
+            resource_version: where to begin.
+        """
+        metadata = pod["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        label = self._own_label
+        if label is None or (metadata.get("labels") or {}).get(label[0]) != label[1]:
+            return self.watch_pod(namespace, name, resource_version)
+        watch = self._watches.get(namespace)
+        if watch is None:
+            watch = self._watches[namespace] = PodsWatch(
+                lambda version: self._watch(namespace, {"labelSelector": self._own_pods}, version),
+                lambda name: self._seen(namespace, name),
+            )
+        return watch.follow(name, resource_version)
+
+    async def _seen(self, namespace: str, name: str) -> PodChange | None:
+        pod = await self.get_pod(namespace, name)
+        return None if pod is None else PodChange("MODIFIED", pod)
+
+    def watch_pod(self, namespace: str, name: str, resource_version: str) -> AsyncGenerator[PodChange, None]:
         """What happens to a pod after a resource version, until the server ends the watch in order.
 
         Close the iterator (`aclose`, or `contextlib.aclosing`) to end the watch earlier.
@@ -193,9 +223,14 @@ class ClusterClient:
         Raises:
             WatchExpired: the resource version is too old.
         """
+        return self._watch(namespace, {"fieldSelector": f"metadata.name={name}"}, resource_version)
+
+    async def _watch(
+        self, namespace: str, selector: Mapping[str, str], resource_version: str
+    ) -> AsyncGenerator[PodChange, None]:
         params = {
             "watch": "true",
-            "fieldSelector": f"metadata.name={name}",
+            **selector,
             "resourceVersion": resource_version,
             "timeoutSeconds": str(int(self._transport.limits.watch)),
         }

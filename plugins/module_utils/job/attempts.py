@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.shared_clients import SharedClients
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Summary
 from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import KeptPod
@@ -37,20 +38,20 @@ REJECTED = "Unschedulable"
 REPEAT_HINT = "A playbook that may run twice is started again by itself with retry_on_node_loss."
 
 
-def in_pod(request: RunRequest, connection: Connection, environ: Mapping[str, str]) -> Start:
+def in_pod(
+    request: RunRequest, connection: Connection, environ: Mapping[str, str], clients: SharedClients
+) -> Start:
     """Starts a run in a pod.
 
     Args:
         request: what to run.
         connection: to the cluster.
         environ: for the connection's proxies and credential plugins.
+        clients: of this process.
     """
 
     async def start(stack: AsyncExitStack, notebook: Notebook, progress: Progress) -> OwnedRun:
-        def warn(text: str) -> None:
-            progress.warning(f"the API server says of the pod: {text}")
-
-        client = await stack.enter_async_context(ClusterClient(connection, environ=environ, warn=warn))
+        client = await stack.enter_async_context(clients.client(connection, environ))
         pool = pool_of(request, client, progress)
         if pool is not None:
             stack.push_async_callback(pool.close)

@@ -213,7 +213,7 @@ class Creation:
         doubtful = self.may_exist  # an earlier create got no answer, and may have made it
         self.may_exist = True
         try:
-            return await self.answer(self._client.create_pod(manifest), stop)
+            return await self.answer(self._client.create_pod(manifest, warn=self._odd), stop)
         except AlreadyExists as exc:
             trouble = Failure("APIServerError", f"The API server has the pod, but does not show it: {exc}.")
             pod = await self._existing(manifest)
@@ -318,6 +318,9 @@ class Creation:
             "outage", f"the pod can't be made now, which is tried for {limit:.0f} s: {failure.message}"
         )
         await self._notebook.note(status="pending", job_explanation=failure.message)
+
+    def _odd(self, text: str) -> None:
+        self._progress.warning(f"the API server says of the pod: {text}")
 
     def _warn(self, about: str, text: str) -> None:
         if about not in self._told:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,13 +160,14 @@ class PodWatch:
                     version = await self._look_again(namespace, name)
                     if self.lost.done():
                         return
-                async for change in self._client.watch_pod(namespace, name, version):
-                    self._refused_since = None
-                    version = change.pod["metadata"]["resourceVersion"]
-                    if change.kind == "DELETED":
-                        self._gone()
-                        return
-                    self._see(change.pod)
+                async with aclosing(self._client.follow_pod(self.pod, version)) as changes:
+                    async for change in changes:
+                        self._refused_since = None
+                        version = change.pod["metadata"]["resourceVersion"]
+                        if change.kind == "DELETED":
+                            self._gone()
+                            return
+                        self._see(change.pod)
             except WatchExpired:
                 version = ""
             except (Failure, Unreachable) as trouble:

@@ -21,6 +21,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
 
 LABEL_PREFIX = "jobpods."
+PROCESS = f"{LABEL_PREFIX}process"
+"""Label with the process that has made, or claimed, the pod."""
 MANAGED_BY = {"app.kubernetes.io/managed-by": "jobpods"}
 DEFAULT_IMAGE = "quay.io/ansible/awx-ee:latest"
 PULL_POLICIES = {"always": "Always", "missing": "IfNotPresent", "never": "Never"}
@@ -61,12 +63,14 @@ class PodIdentity:
         job_uuid: distinguishes jobs of the same number in other stores.
         attempt: 1 for the first pod of the job.
         controller: the controller's host name.
+        process: the process that owns the job; empty where that does not matter.
     """
 
     job_id: int
     job_uuid: str
     attempt: int
     controller: str
+    process: str = ""
 
     @property
     def pod_name(self) -> str:
@@ -88,6 +92,7 @@ class PodIdentity:
             f"{LABEL_PREFIX}job-uuid": self.job_uuid,
             f"{LABEL_PREFIX}attempt": str(self.attempt),
             f"{LABEL_PREFIX}controller": _label_value(self.controller),
+            **({PROCESS: self.process} if self.process else {}),
         }
 
 

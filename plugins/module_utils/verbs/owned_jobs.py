@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.shared_clients import SharedClients
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import this_process
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import Pending
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import (
@@ -23,7 +24,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owner import JobOwner
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
-from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PROCESS, PodIdentity
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import JobFeed, LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import OpenStore
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.orphans import OWNER_SILENCE
@@ -110,6 +111,7 @@ class OwnedJobs:
         feed: to the launcher.
         line: of those of them that wait for a place.
         reached: addresses of the API servers that have made a pod for one of them.
+        clients: of clusters, which they share.
     """
 
     def __init__(self, request: Request, opened: OpenStore, feed: LauncherFeed) -> None:
@@ -118,6 +120,8 @@ class OwnedJobs:
         self.feed = feed
         self.line = WaitingLine(self._look)
         self.reached: set[str] = set()
+        self._process = uuid.uuid4().hex
+        self.clients = SharedClients(f"{PROCESS}={self._process}")
         self._begun = time.monotonic()
         self._owned: list[OwnedJob] = []
         self._making: set[asyncio.Task[OwnedJob]] = set()
@@ -183,7 +187,7 @@ class OwnedJobs:
         )
         job_id = await calls(store.create, row)
         lease = await calls(store.claim, job_id, this_process())
-        identity = PodIdentity(job_id, row.uuid, 1, self.request.controller_node)
+        identity = PodIdentity(job_id, row.uuid, 1, self.request.controller_node, self._process)
         return self._own(order.name, lease, identity, prepare, child=child)
 
     async def _take(self, record: JobRecord, prepare: Prepare, child: bool, shown: int | None) -> OwnedJob:
@@ -193,7 +197,7 @@ class OwnedJobs:
         )
         # Its owner may have gone on with it till now.
         record = await self.opened.calls(self.opened.store.get, record.id)
-        identity = PodIdentity(record.id, record.uuid, len(record.attempts) + 1, node)
+        identity = PodIdentity(record.id, record.uuid, len(record.attempts) + 1, node, self._process)
         job = self._own(record.name, lease, identity, prepare, child=child, taken=record)
         if shown is not None:
             job.feed.catch_up(shown, record.event_count)

@@ -338,7 +338,7 @@ class Preparation:
         if taken is None:
             job.feed.step(f"connection from {place.connection.source}", verbosity=1)
             job.feed.step(f"image {launch.group.image}")
-        return in_pod(request, place.connection, self._caller.environ)
+        return in_pod(request, place.connection, self._caller.environ, self._jobs.clients)
 
 
 def _not_here(failure: Failure) -> Failure:

@@ -85,6 +85,7 @@ def test_the_requests_of_slices(
     assert result["job"]["status"] == "successful", result["msg"]
     requests = asked(running, controller)
     assert requests["create pods"] == slices
+    assert requests["watch pods"] < slices, "they share one, as long as several of them run"
     assert requests.total() <= MOST_REQUESTS * slices, requests
 
 

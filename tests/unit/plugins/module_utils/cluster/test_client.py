@@ -95,8 +95,8 @@ async def test_create_tells_what_the_server_warns_of(
 ) -> None:
     server.on("POST", PODS, document(MANIFEST, 201, {"Warning": header}))
     warned: list[str] = []
-    async with ClusterClient(connection, environ={}, warn=warned.append) as client:
-        assert await client.create_pod(MANIFEST) == MANIFEST
+    async with ClusterClient(connection, environ={}) as client:
+        assert await client.create_pod(MANIFEST, warn=warned.append) == MANIFEST
     assert warned == told
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.shared_clients import SharedClients
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import (
     JobRecord,
     JobStore,
@@ -153,7 +154,7 @@ class Scene:
 
     def owner(self, connection: Connection, **environ: str) -> JobOwner:
         async def prepare() -> Start:
-            return in_pod(self.request, connection, environ)
+            return in_pod(self.request, connection, environ, SharedClients())
 
         return JobOwner(self.job_id, self.lease, prepare, self.store, self.calls, self.told)
 
