@@ -31,8 +31,8 @@ CONNECT_ARGUMENTS = {
     "client_encoding": "utf8",
 }
 """So that a server that has gone away without a word is noticed before the half minute is over after which
-the jobs of a process that says nothing are taken over (libpq: Parameter Key Words). Keepalives are for a server
-from which an answer is due; the timeout, in milliseconds, is for what was sent and is not acknowledged."""
+the jobs of a process that says nothing are taken over (libpq: Parameter Key Words). Keepalives are for a
+server from which an answer is due; the timeout, in milliseconds, for what is sent and not acknowledged."""
 POSTGRESQL = "postgresql+psycopg"
 NETWORK_FILE_SYSTEMS = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "ceph", "glusterfs", "fuse.glusterfs")
