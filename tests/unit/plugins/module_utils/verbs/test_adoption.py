@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import this_machine
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import Pending
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import (
     JobRecord,
@@ -388,6 +389,32 @@ async def test_job_that_has_ended_meanwhile(scene: Scene, monkeypatch: pytest.Mo
     monkeypatch.setattr(adoption, "orphans", looks)
     await scene.adopt()
     assert (scene.record().status, scene.record().lease) == ("successful", left.lease)
+
+
+@pytest.mark.parametrize("refused", ["claim", "touch"])
+async def test_job_that_the_store_does_not_give_keeps_no_other_from_going_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """The database is away while one of two jobs is looked after; the next look finds that one again."""
+    left = await left_running(scene)
+    other = scene.store.create(NewJob("u" * 32, "job", "site.yml", False, "that-node"))
+    change(scene.stock.folder, left.id, owner=f"{this_machine()}999999999 1")
+    scene.found(other)
+    does = getattr(JobStore, refused)
+
+    def away(store: JobStore, job_id: int, *arguments: Any, **columns: Any) -> Any:
+        if job_id == other:
+            raise Failure("InvalidConfiguration", "The database can't be used: it is away.")
+        return does(store, job_id, *arguments, **columns)
+
+    scene.open_gate()
+    with monkeypatch.context() as patch:
+        patch.setattr(JobStore, refused, away)
+        await scene.adopt()
+    check_whole(scene)
+    assert scene.record(other).status == "pending"
+    await scene.adopt()
+    assert scene.record(other).status == "error"
 
 
 async def test_two_at_once(scene: Scene) -> None:

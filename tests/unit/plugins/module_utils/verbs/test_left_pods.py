@@ -78,8 +78,9 @@ def secret(scene: Scene, record: JobRecord, reply: Reply) -> str:
 def check_gone(scene: Scene) -> None:
     assert not scene.at.exists
     assert scene.record().pod_deleted
-    with pytest.raises(Failure, match="keeps no connection"):
-        scene.store.connection(1)
+    for way in (scene.store.connection, scene.store.caller):
+        with pytest.raises(Failure, match="keeps no"):
+            way(1)
 
 
 async def test_it_is_deleted(scene: Scene) -> None:
@@ -125,6 +126,17 @@ async def test_one_that_can_t_be_deleted_stays_for_later(
     assert scene.store.connection(1)
     scene.at.undeletable = 0
     scene.found(1)
+    await scene.adopt()
+    check_gone(scene)
+
+
+async def test_way_to_the_cluster_is_the_job_s_own(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever finds its pod may have another proxy, here one that is not there."""
+    record = await left(scene)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "")
+    async with scene.stock.jobs() as jobs:
+        assert await left_pods.why_there(jobs.opened, record) == "The cluster still has it."
     await scene.adopt()
     check_gone(scene)
 
