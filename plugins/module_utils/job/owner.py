@@ -133,8 +133,8 @@ class JobOwner:
             except LeaseLost:
                 self._lose()
                 return
-            except Exception as exc:  # nothing was started: the connection can't be used at all, for example
-                await self._finish(Outcome(Failure.of(exc), Summary()), "")
+            except Exception as exc:  # the connection can't be used at all, for example
+                await self._finish(Outcome(Failure.of(exc), Summary(), None, self._begun), None)
                 finished.set()
                 return
             if run is None:
@@ -326,12 +326,13 @@ class JobOwner:
             except Exception as exc:  # the status is stored: this is no news for the result
                 self._progress.warning(f"it is not stored that the pod is gone: {Failure.of(exc).message}")
 
-    async def _finish(self, outcome: Outcome, pod_name: str, kept: KeptPod | None = None) -> None:
+    async def _finish(self, outcome: Outcome, pod_name: str | None, kept: KeptPod | None = None) -> None:
         """Gives the row its final status.
 
         Args:
             outcome: how the run ended.
-            pod_name: of the pod that has still to be deleted; empty where there is none.
+            pod_name: of the pod that has still to be deleted; empty where there is none. None where the row
+                has all that is known of it: a pod of an earlier owner is deleted like one that was left.
             kept: the pod stays for a while.
         """
         failure, summary, ended = outcome.failure, outcome.summary, outcome.ended
@@ -344,8 +345,9 @@ class JobOwner:
             "event_count": self._recorder.stored_events,
             "changed": _changed(outcome),
             "artifacts": summary.artifacts,
-            "pod_deleted": not pod_name,
         }
+        if pod_name is not None:
+            columns["pod_deleted"] = not pod_name
         facts: dict[str, Any] = {}
         if ended is not None:
             facts = {"memory_peak": ended.memory_peak, "cpu_seconds": ended.cpu_seconds}

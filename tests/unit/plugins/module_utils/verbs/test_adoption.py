@@ -17,6 +17,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import this_machine
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import Pending
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import (
+    EventBatch,
     JobRecord,
     LeaseLost,
     NewJob,
@@ -33,7 +34,10 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.orphans i
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import OwnedJob
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import status
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.little_cluster import PODS
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.little_cluster import (
+    PODS,
+    SECRETS,
+)
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.adopting import (
     GONE,
     Scene,
@@ -337,6 +341,22 @@ async def test_job_of_which_nothing_is_kept(scene: Scene) -> None:
     await scene.adopt()
     assert scene.record().status == "error"
     assert "keeps no" in scene.record().job_explanation
+
+
+async def test_pod_of_a_job_that_can_t_go_on_is_deleted_later(scene: Scene) -> None:
+    """What is stored of it is not what a run sends: nobody can read on after that."""
+    left = await left_running(scene)
+    event = b'{"counter": 7, "event": "verbose", "stdout": ""}\n'
+    scene.store.add_events(left.id, left.lease, EventBatch(2, 2, event, left.stored_offset))
+    scene.found(left.id)
+    await scene.adopt()
+    record = scene.record()
+    assert (record.status, failure(record)["reason"]) == ("error", "ProtocolViolation")
+    assert (record.changed, record.pod_deleted, scene.at.exists) == (None, False, True)
+    scene.found(left.id)
+    scene.at.server.on("GET", f"{SECRETS}/{left.pod_name}-pull", status(404, "no", "NotFound"))
+    await scene.adopt()
+    assert (scene.record().pod_deleted, scene.at.exists) == (True, False)
 
 
 async def test_without_the_key_the_job_is_left_alone(scene: Scene) -> None:
