@@ -37,6 +37,8 @@ KNOCK: Options = {
     "delay": 1,
 }
 """In place of waiting: it prints something each second."""
+PATIENCE = 900.0
+"""Seconds for a controller to give up, which takes some minutes: each of its tries waits for the database."""
 KNOCKING = [KNOCK if task in GATED else task for task in SITE]
 
 
@@ -56,7 +58,7 @@ def two_controllers(
 
 def await_end(controller: Controller) -> None:
     """Waits until nothing of a controller runs any more: it has given up, or has nothing left to do."""
-    until(lambda: not controller.processes(), "the job processes to end")
+    until(lambda: not controller.processes(), "the job processes to end", PATIENCE)
 
 
 def launched(controller: Controller, job: Options, site: list[Options]) -> int:
