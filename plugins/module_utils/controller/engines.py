@@ -24,12 +24,15 @@ IDLE_LIMIT = 60.0
 stopped: others may wait for its locks."""
 CONNECT_ARGUMENTS = {
     "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 20_000,
     "client_encoding": "utf8",
 }
-"""So that no server that has gone away is waited for much longer than others (libpq: Parameter Key Words)."""
+"""So that a server that has gone away without a word is noticed before the half minute is over after which
+the jobs of a process that says nothing are taken over (libpq: Parameter Key Words). Keepalives are for a
+server from which an answer is due; the timeout, in milliseconds, for what is sent and not acknowledged."""
 POSTGRESQL = "postgresql+psycopg"
 NETWORK_FILE_SYSTEMS = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "ceph", "glusterfs", "fuse.glusterfs")

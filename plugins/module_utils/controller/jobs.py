@@ -269,7 +269,7 @@ class JobStore(JobEvents):
     ) -> None:
         """Gives a job its final status and forgets its secrets.
 
-        The connection is kept as long as the pod has still to be deleted by it.
+        The connection, and the environment for it, are kept as long as the pod has still to be deleted by it.
 
         Args:
             job_id: the job.
@@ -287,11 +287,11 @@ class JobStore(JobEvents):
         def work(connection: Connection) -> None:
             now = clock(connection)
             values = {**columns, "status": status, "finished": now}
-            values.update(sealed_launch=None, sealed_caller=None)
+            values["sealed_launch"] = None
             if keep_pod_for is not None:
                 values["keep_pod_until"] = now + keep_pod_for
             update_row(connection, job_id, lease, values)
-            _forget_connection(connection, job_id)
+            _forget_way(connection, job_id)
 
         self._database.write(work)
 
@@ -301,7 +301,7 @@ class JobStore(JobEvents):
         def work(connection: Connection) -> None:
             statement = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(FINAL))
             connection.execute(statement.values(pod_deleted=True))
-            _forget_connection(connection, job_id)
+            _forget_way(connection, job_id)
 
         self._database.write(work)
 
@@ -382,7 +382,7 @@ class JobStore(JobEvents):
         return self._unsealed(job_id, jobs.c.sealed_request, "request")
 
     def caller(self, job_id: int) -> dict[str, Any]:
-        """Who launched a job that has not ended, and in what environment.
+        """Who launched a job that has not ended, or whose pod has still to be deleted; in what environment.
 
         Raises:
             Failure: `InvalidConfiguration`, where it is not kept any more, or the key is not the one.
@@ -492,9 +492,10 @@ def _pod_is_left(now: float, seconds: float) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _forget_connection(connection: Connection, job_id: int) -> None:
+def _forget_way(connection: Connection, job_id: int) -> None:
+    """Forgets how the cluster is reached, where a job has ended and its pod is gone."""
     statement = update(jobs).where(jobs.c.id == job_id, jobs.c.status.in_(FINAL), jobs.c.pod_deleted)
-    connection.execute(statement.values(sealed_connection=None))
+    connection.execute(statement.values(sealed_connection=None, sealed_caller=None))
 
 
 def _record(row: Row[Any]) -> JobRecord:

@@ -39,7 +39,19 @@ def is_gone(owner: str) -> bool:
     pid, _blank, started = owner.removeprefix(machine).partition(" ")
     if not owner.startswith(machine) or not pid.isdigit() or not started.isdigit():
         return False
-    return start_time(int(pid)) != int(started)
+    found = start_time(int(pid))
+    return not _is_hidden(int(pid)) if found is None else found != int(started)
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether there is a process of another user, of which the system may show nothing (proc(5), hidepid)."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        pass
+    return False
 
 
 def start_time(pid: int) -> int | None:

@@ -82,7 +82,8 @@ jobs = Table(
     Column("heartbeat", Float),
     Column("cancel_requested", Boolean, nullable=False, default=False),
     Column("stored_offset", BigInteger, nullable=False, default=0),
-    # What runs, and for whom; sealed, and forgotten at the job's end.
+    # For whom something runs, what it is, and how its cluster is reached; sealed. What it is is forgotten at
+    # the job's end, the others when its pod is gone, too.
     Column("sealed_caller", Text),
     Column("sealed_launch", Text),
     Column("sealed_connection", Text),

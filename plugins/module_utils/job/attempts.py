@@ -133,7 +133,7 @@ class Attempts:
                 return outcome
             # Before anything is deleted: a job that another owner has taken over is left alone.
             await self._notebook.note(job_explanation=f"Attempt {self._attempt} was lost: {failure.message}")
-            if not await self._is_removed(outcome):
+            if not await self._is_removed(failure, outcome):
                 outcome.failure = self._cancel.result() if self._cancel.done() else failure
                 return outcome
             await self._begin_next(failure, outcome.worker_started)
@@ -170,8 +170,8 @@ class Attempts:
             failure.message += f" pod_pending_timeout ({patience} s) leaves no time for another attempt."
         return False
 
-    async def _is_removed(self, outcome: Outcome) -> bool:
-        """Deletes the lost pod; False where that is refused, or the job is cancelled before it is gone.
+    async def _is_removed(self, failure: Failure, outcome: Outcome) -> bool:
+        """Deletes the lost pod; False where that is refused or takes too long, or the job is cancelled.
 
         Whoever deletes the last pod then does it again, and tells what is in the way.
         """
@@ -180,9 +180,18 @@ class Attempts:
         if removal is None:
             return not self._cancel.done()
         removing = asyncio.create_task(removal)
+        patience = self._request.launch.group.cluster_outage_timeout
+        news = (removing, self._cancel)
         try:
-            await asyncio.wait((removing, self._cancel), return_when=asyncio.FIRST_COMPLETED)
-            return not self._cancel.done() and removing.result()
+            await asyncio.wait(news, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if removing.done():
+                return not self._cancel.done() and removing.result()
+            if not self._cancel.done():
+                failure.message += (
+                    f" There is no further attempt: the lost pod was not gone within cluster_outage_timeout"
+                    f" ({patience} s); a finalizer may keep it, or the API server be away."
+                )
+            return False
         except Failure:
             return False
         finally:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -248,20 +247,15 @@ class RunnerStream:
             that knows the events before it, and nothing else.
     """
 
-    def __init__(
-        self, offset: int = 0, known: Iterable[bytes] = (), *, limits: OutputLimits = DEFAULT_OUTPUT
-    ) -> None:
+    def __init__(self, offset: int = 0, *, limits: OutputLimits = DEFAULT_OUTPUT) -> None:
         """Starts to read.
 
         Args:
-            offset: position in the output of the first byte to come.
-            known: the events before it, as JSON lines: those that were stored.
+            offset: position in the output of the first byte to come; `know` the events before it, first.
             limits: how much a run may send.
         """
         self.summary = Summary()
-        for line in known:
-            self.summary.add(json.loads(line))
-        self._known = self.summary.events
+        self._known = 0
         self.offset = offset
         self._limits = limits
         self._read = offset
@@ -269,6 +263,11 @@ class RunnerStream:
         self._kept = bytearray()
         self._searched = 0
         self._archive_left = 0
+
+    def know(self, line: bytes) -> None:
+        """Takes an event that was stored before, as a JSON line; the next one comes next."""
+        self.summary.add(json.loads(line))
+        self._known = self.summary.events
 
     def feed(self, piece: bytes) -> Batch:
         """The events that are whole with this piece.

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.reco
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch, Summary
 from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import KeptPod
+from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_row import OwnedRow
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import OwnedRun, Start
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import Recorder, StoreCalls
@@ -31,9 +31,10 @@ OWNERSHIP_LIMIT = 2.0
 """Seconds for which a run that has ended waits for the store to say that the job is still its own."""
 FLUSH_LIMIT = 150.0
 """Seconds that the last events may take to be stored: `STORE_LIMIT`, and a last try that takes long."""
-STORE_LIMIT = 60.0
-"""Seconds for which a store that refuses the job's events, or its end, is asked again."""
-STORE_BACKOFF = (0.5, 1.0, 2.0, 5.0)
+KEPT_FOR_OTHERS = (
+    "Its pod stays, and keeps what is not stored: as soon as the store answers, any task of this collection"
+    " has the job taken over, and its end stored."
+)
 QUICK_REMOVAL = 5.0
 """Seconds of these for which the result waits; after them the pod is deleted behind the job's back."""
 
@@ -94,7 +95,8 @@ class JobOwner:
         self._store = store
         self._calls = calls
         self._progress = progress
-        write = partial(self._insist, "the job's events")
+        self._row = OwnedRow(job_id, lease, store, calls, progress)
+        write = partial(self._row.insist, "the job's events")
         self._recorder = Recorder(store, write, job_id, lease, self._events_stored, stored_events)
         self._run: OwnedRun | None = None
         self._ended = False  # the row says so
@@ -131,8 +133,8 @@ class JobOwner:
             except LeaseLost:
                 self._lose()
                 return
-            except Exception as exc:  # nothing was started: the connection can't be used at all, for example
-                await self._finish(Outcome(Failure.of(exc), Summary()), "")
+            except Exception as exc:  # the connection can't be used at all, for example
+                await self._finish(Outcome(Failure.of(exc), Summary(), None, self._begun), None)
                 finished.set()
                 return
             if run is None:
@@ -201,40 +203,49 @@ class JobOwner:
         self.leave()
 
     async def _owns(self) -> bool:
-        """Whether the job is still this owner's: only then may it end it, and delete its pod."""
+        """Whether the job is still this owner's, as far as it can know: else it leaves job and pod alone."""
         try:
-            await within(OWNERSHIP_LIMIT, self._calls(self._store.heartbeat, self._job_id, self._lease))
+            await within(OWNERSHIP_LIMIT, self._row.look())
         except LeaseLost:
             self._lose()
             return False
-        except Exception as exc:  # nobody else can ask the store now, either
+        except Exception as exc:  # others may reach the store all the same: that the end is stored will tell
             self._progress.step(f"the store does not answer now: {exc!r}", verbosity=2)
         return True
 
     # -- the end --
 
     async def _settle(self, run: OwnedRun, outcome: Outcome) -> Removal | None:
-        """Stores what is left, and has the pod deleted: whatever goes wrong, both are tried.
+        """Stores what is left, and has the pod deleted.
 
         The row gets its final status before the pod goes: who takes the job over in between would find
-        neither.
+        neither. Where it does not get it, the pod stays, and tells the end once more to whoever takes the job
+        over; that one may be at it already, where only this owner can't reach the store. But the pod of a run
+        that may go on goes at once, as long as it is certain that nobody is.
 
         Returns:
             The pod's deletion, where that is not done yet.
         """
-        removal: Removal | None = None
-        early = outcome.ended is None  # the run may go on in there; else the pod keeps what is not stored yet
-        if not early:
+        if outcome.ended is not None:  # the pod keeps what is not stored yet
             await self._store_rest(outcome)
         kept = await self._keep(run, outcome)
         removing = run.removal(outcome)
-        if early:
-            if removing is not None:
+        pod_name = run.pod_name if removing or kept else ""
+        removal: Removal | None = None
+        if outcome.ended is None:
+            storing = asyncio.create_task(self._store_all(outcome, pod_name, kept))
+            certain = self._row.certain_for
+            if removing is not None and certain:
                 removal = Removal(run.pod_name, asyncio.create_task(removing), kept is not None)
-            await self._store_rest(outcome)
-        await self._finish(outcome, run.pod_name if removing or kept else "", kept)
+                await asyncio.wait((storing,), timeout=certain)
+                if not self._ended:
+                    await _stop(removal.task)
+                    removal, removing = None, run.removal(outcome)
+            await storing
+        else:
+            await self._finish(outcome, pod_name, kept)
         if removing is not None and removal is None:
-            if self._leaving.done():
+            if self._leaving.done() or not self._ended:
                 removing.close()
             else:
                 removal = Removal(run.pod_name, asyncio.create_task(removing), kept is not None)
@@ -243,6 +254,11 @@ class JobOwner:
             await self._note_removal(removal)
             return None
         return removal
+
+    async def _store_all(self, outcome: Outcome, pod_name: str, kept: KeptPod | None) -> None:
+        """Stores the events that wait, and the end."""
+        await self._store_rest(outcome)
+        await self._finish(outcome, pod_name, kept)
 
     async def _keep(self, run: OwnedRun, outcome: Outcome) -> KeptPod | None:
         """The pod, where it stays for people to look into it."""
@@ -256,11 +272,11 @@ class JobOwner:
         self, run: OwnedRun, outcome: Outcome, kept: KeptPod | None, removal: Removal | None
     ) -> None:
         """Lets the pod go, or stay."""
-        if kept is not None:
+        if kept is not None and self._ended:
             self._progress.step(kept.how_to_look())
         try:
             over = outcome.ended is not None and (kept is None or not kept.runs)
-            if over and not self._lost:  # else somebody has still to hear that
+            if over and self._ended:  # else somebody has still to hear that
                 await run.bye()
             if removal is not None and run.pod_uid is not None:
                 await asyncio.wait((removal.task,), timeout=QUICK_REMOVAL)
@@ -300,23 +316,23 @@ class JobOwner:
         if removal.task.done():
             await self._note_removal(removal)
         else:
-            removal.task.cancel()
-            await asyncio.gather(removal.task, return_exceptions=True)
+            await _stop(removal.task)
 
     async def _note_removal(self, removal: Removal) -> None:
         """Has the row say that the pod is gone, where it is."""
         if self._removed(removal) and not removal.kept and self.unfinished is None:
             try:
-                await self._insist("that the pod is gone", self._store.pod_removed, self._job_id)
+                await self._row.pod_removed()
             except Exception as exc:  # the status is stored: this is no news for the result
                 self._progress.warning(f"it is not stored that the pod is gone: {Failure.of(exc).message}")
 
-    async def _finish(self, outcome: Outcome, pod_name: str, kept: KeptPod | None = None) -> None:
+    async def _finish(self, outcome: Outcome, pod_name: str | None, kept: KeptPod | None = None) -> None:
         """Gives the row its final status.
 
         Args:
             outcome: how the run ended.
-            pod_name: of the pod that has still to be deleted; empty where there is none.
+            pod_name: of the pod that has still to be deleted; empty where there is none. None where the row
+                has all that is known of it: a pod of an earlier owner is deleted like one that was left.
             kept: the pod stays for a while.
         """
         failure, summary, ended = outcome.failure, outcome.summary, outcome.ended
@@ -329,8 +345,9 @@ class JobOwner:
             "event_count": self._recorder.stored_events,
             "changed": _changed(outcome),
             "artifacts": summary.artifacts,
-            "pod_deleted": not pod_name,
         }
+        if pod_name is not None:
+            columns["pod_deleted"] = not pod_name
         facts: dict[str, Any] = {}
         if ended is not None:
             facts = {"memory_peak": ended.memory_peak, "cpu_seconds": ended.cpu_seconds}
@@ -341,41 +358,19 @@ class JobOwner:
         if pod_name:
             columns["pod_name"] = pod_name  # new where the answer to its create never came
         try:
-            await self._insist("the job's end", self._store.finish, self._job_id, self._lease, **columns)
+            await self._row.finish(**columns)
             self._ended = True
         except LeaseLost:
             self._lose()
         except Exception as exc:
             cause = Failure.of(exc)
+            what = "The job ended" if ended is not None or not pod_name else "The job was given up here"
             self.unfinished = Failure(
                 cause.reason,
-                f"The job ended ({columns['status']}), but this could not be stored: {cause.message}",
+                f"{what} ({columns['status']}), but this could not be stored: {cause.message}",
+                hint=KEPT_FOR_OTHERS if pod_name and ended is not None else cause.hint,
                 traceback="\n".join(filter(None, (columns["job_explanation"], cause.traceback))),
             )
-
-    async def _insist(self, what: str, function: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-        """Writes to the store, again for a while where it refuses.
-
-        Raises:
-            Failure: it refuses for longer than `STORE_LIMIT`.
-        """
-        deadline = time.monotonic() + STORE_LIMIT
-        tries = 0
-        while True:
-            try:
-                await self._calls(function, *args, **kwargs)
-                return
-            except Failure as failure:
-                if time.monotonic() >= deadline:
-                    failure.message += f" This lasted longer than {STORE_LIMIT:.0f} s."
-                    raise
-                if not tries:
-                    limit = f"{STORE_LIMIT:.0f} s"
-                    self._progress.warning(
-                        f"{what} can't be stored now, which is tried for {limit}: {failure.message}"
-                    )
-            await asyncio.sleep(STORE_BACKOFF[min(tries, len(STORE_BACKOFF) - 1)])
-            tries += 1
 
     # -- while it runs --
 
@@ -383,18 +378,25 @@ class JobOwner:
         told = False
         while True:
             try:
-                if await self._calls(self._store.heartbeat, self._job_id, self._lease):
-                    self.cancel("Canceled by job_cancel.")
+                if not await self._goes_on():
+                    return
                 told = False
-            except LeaseLost:
-                if not self._ended:
-                    self._lose()
-                return
             except Exception as exc:  # without this its owner would seem to be gone
                 if not told:
                     self._progress.warning(f"job_cancel can't reach this job now: {Failure.of(exc).message}")
                 told = True
             await asyncio.sleep(HEARTBEAT_INTERVAL)
+
+    async def _goes_on(self) -> bool:
+        """Looks at the row, and obeys it; returns whether there is still something to look for."""
+        try:
+            if await self._row.look():
+                self.cancel("Canceled by job_cancel.")
+        except LeaseLost:
+            if not self._ended and not await self._row.is_final():
+                self._lose()
+            return False
+        return True
 
     def _storing_failed(self, run: OwnedRun, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -413,7 +415,7 @@ class JobOwner:
 
     async def note(self, **columns: Any) -> None:
         """Sets columns of the job's row."""
-        await self._insist("the job's state", self._store.update, self._job_id, self._lease, **columns)
+        await self._row.set(**columns)
 
     async def next_attempt(self, lost: dict[str, Any], *, started: bool) -> None:
         """Keeps in mind that the job's pod was lost, and forgets the events that came from it."""
@@ -426,6 +428,11 @@ class JobOwner:
     def record(self, batch: Batch) -> None:
         """Gives events to the recorder."""
         self._recorder.add(batch)
+
+
+async def _stop(task: asyncio.Task[bool]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _changed(outcome: Outcome) -> bool | None:

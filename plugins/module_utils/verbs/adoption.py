@@ -74,20 +74,28 @@ async def adopt_jobs(request: Request, feed: LauncherFeed, launcher: Launcher) -
                 jobs.leave()
 
         on_signals(leave)
-        sweeping = asyncio.create_task(remove_left_pods(opened, found.pods, request.environ))
+        sweeping = asyncio.create_task(remove_left_pods(opened, found.pods))
+
+        async def take(record: JobRecord) -> None:
+            jobs = await _jobs_for(request, opened, feed, record)
+            adopting.append(jobs)
+            try:
+                job = await Adoption(jobs).take(record)
+            except LeaseLost:
+                return  # another adopter was quicker
+            if record.wait:
+                job.owner.cancel(LAUNCHER_GONE)
+
+        # What the store refuses now is found again by whoever looks next; those that were taken go on.
         gone = [record for record in found.jobs if is_gone(record.owner)]
-        silent = [record for record in found.jobs if record not in gone]
-        for records in (gone, await _still_silent(opened, silent)):
-            for record in records:
-                jobs = await _jobs_for(request, opened, feed, record)
-                adopting.append(jobs)
-                try:
-                    job = await Adoption(jobs).take(record)
-                except LeaseLost:
-                    continue  # another adopter was quicker
-                if record.wait:
-                    job.owner.cancel(LAUNCHER_GONE)
-        await asyncio.gather(sweeping, *(jobs.close() for jobs in adopting))
+        for record in gone:
+            with suppress(Failure):
+                await take(record)
+        with suppress(Failure):
+            for record in await _still_silent(opened, [each for each in found.jobs if each not in gone]):
+                with suppress(Failure):
+                    await take(record)
+        await asyncio.gather(sweeping, *(jobs.close() for jobs in adopting), return_exceptions=True)
     return {}
 
 

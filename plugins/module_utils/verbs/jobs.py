@@ -105,7 +105,7 @@ async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -
             return result
         result.update(changed=True, failed=record.status not in FINAL)
         if left:
-            result["msg"] += f" {plain_text(await _why_left(request, opened, left))}"
+            result["msg"] += f" {plain_text(await _why_left(opened, left))}"
         if result["failed"]:
             how = f"Its job process on {record.controller_node} cancels it as soon as it can."
             result["msg"] = (
@@ -128,13 +128,13 @@ async def _pods_left(opened: OpenStore, record: JobRecord) -> list[JobRecord]:
     return found
 
 
-async def _why_left(request: Request, opened: OpenStore, left: Sequence[JobRecord]) -> str:
+async def _why_left(opened: OpenStore, left: Sequence[JobRecord]) -> str:
     """What to say of pods that are still there."""
     # Here, since no other verb of this file needs what reaches a cluster.
     from ansible_collections.jobpods.controller.plugins.module_utils.verbs.left_pods import why_there
 
     first = left[0]
-    why = await why_there(opened, request.environ, first)
+    why = await why_there(opened, first)
     others = f", and {len(left) - 1} others," if len(left) > 1 else ""
     return (
         f"The pod {first.pod_name} in namespace {first.namespace}{others} could not be deleted yet. {why} The"

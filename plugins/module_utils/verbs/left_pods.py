@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
@@ -21,6 +21,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.removal imp
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import pull_secret_name
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import OpenStore
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.orphans import POD_SILENCE
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.resolution import Caller
 
 ANSWER_LIMIT = 10.0
 """Seconds that the cluster may take to say whether a pod is there."""
@@ -30,25 +31,22 @@ GRACE = 5
 """Seconds that what may still run in such a pod gets to stop."""
 
 
-async def remove_left_pods(
-    opened: OpenStore, records: Sequence[JobRecord], environ: Mapping[str, str]
-) -> None:
+async def remove_left_pods(opened: OpenStore, records: Sequence[JobRecord]) -> None:
     """Deletes the pods of these jobs, and their image pull secrets; those that can't be stay for later.
 
     Args:
         opened: the store.
         records: jobs that have ended.
-        environ: for proxies and credential plugins of their connections.
     """
-    await asyncio.gather(*(_remove(opened, record, environ) for record in records))
+    await asyncio.gather(*(_remove(opened, record) for record in records))
 
 
-async def _remove(opened: OpenStore, record: JobRecord, environ: Mapping[str, str]) -> None:
+async def _remove(opened: OpenStore, record: JobRecord) -> None:
     store, calls = opened.store, opened.calls
-    if not await calls(store.claim_pod, record.id, this_process(), POD_SILENCE):
-        return  # somebody else does it
     try:
-        async with _cluster(opened, record, environ) as client:
+        if not await calls(store.claim_pod, record.id, this_process(), POD_SILENCE):
+            return  # somebody else does it
+        async with _cluster(opened, record) as client:
             gone = await remove_pod(
                 client,
                 record.namespace,
@@ -66,12 +64,11 @@ async def _remove(opened: OpenStore, record: JobRecord, environ: Mapping[str, st
 
 
 @asynccontextmanager
-async def _cluster(
-    opened: OpenStore, record: JobRecord, environ: Mapping[str, str]
-) -> AsyncIterator[ClusterClient]:
-    """The cluster of a job, by the connection that the store keeps as long as its pod is there."""
+async def _cluster(opened: OpenStore, record: JobRecord) -> AsyncIterator[ClusterClient]:
+    """The cluster of a job, by what the store keeps as long as its pod is there."""
     connection = Connection.from_stored(await opened.calls(opened.store.connection, record.id))
-    async with ClusterClient(connection, environ=environ) as client:
+    caller = Caller.from_stored(await opened.calls(opened.store.caller, record.id))
+    async with ClusterClient(connection, environ=caller.environ) as client:
         yield client
 
 
@@ -87,16 +84,15 @@ async def _remove_secret(client: ClusterClient, record: JobRecord) -> None:
         await remove_secret(client, record.namespace, name, uid, limit=REMOVAL_LIMIT, trouble=_ignore)
 
 
-async def why_there(opened: OpenStore, environ: Mapping[str, str], record: JobRecord) -> str:
+async def why_there(opened: OpenStore, record: JobRecord) -> str:
     """What the cluster says of a job's pod now, as a sentence.
 
     Args:
         opened: the store, which has the connection.
-        environ: for the connection's proxies and credential plugins.
         record: the job.
     """
     try:
-        async with _cluster(opened, record, environ) as client:
+        async with _cluster(opened, record) as client:
             pod = await within(ANSWER_LIMIT, client.get_pod(record.namespace, record.pod_name))
     except Unreachable as exc:
         return f"The cluster could not be reached: {exc}"

@@ -66,6 +66,8 @@ class Slice:
 
 
 WHOLE = Slice()
+KNOWN_AT_ONCE = 4 << 20
+"""Bytes of a job's stored events that are read at once, while nobody else can call the store."""
 
 
 @dataclass(frozen=True)
@@ -200,11 +202,9 @@ class Preparation:
                 " process that ran it.",
             )
         connection = Connection.from_stored(await self._calls(store.connection, record.id))
-        stream = await self._calls(
-            lambda: RunnerStream(
-                record.stored_offset, store.event_lines(record.id), limits=launch.output_limits
-            )
-        )
+        stream = RunnerStream(record.stored_offset, limits=launch.output_limits)
+        while await self._calls(self._read_on, record.id, stream):
+            pass  # but others call the store, too: the job's heartbeat is one of them
         taken = TakenOver(record.pod_uid, stream, record.started is not None, record.pod_name)
         revision = None
         if record.scm_revision and (launch.retry_on_node_loss or not taken.started):
@@ -216,6 +216,16 @@ class Preparation:
             launch = replace(launch, project=str(revision.folder))
         repeated = any(lost["started"] for lost in record.attempts)
         return self._start(job, Place(launch, connection), revision, taken, repeated)
+
+    def _read_on(self, job_id: int, stream: RunnerStream) -> bool:
+        """Has a stream know the next events that are stored; returns whether there may be more."""
+        read = 0
+        for line in self._store.event_lines(job_id, stream.summary.events):
+            stream.know(line)
+            read += len(line)
+            if read >= KNOWN_AT_ONCE:
+                return True
+        return False
 
     async def _up_to_date(self, job: OwnedJob, part: Slice) -> Brought:
         """Has project and inventory updated where they have to be: once for all slices of the job."""

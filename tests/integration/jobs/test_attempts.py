@@ -121,3 +121,21 @@ def test_pod_that_goes_in_the_middle_of_a_playbook_that_may_run_twice(
     running.await_text("hello again")
     assert result["changed"]  # what the first one did, nobody knows
     assert not core.list_namespaced_pod(namespace).items
+
+
+def test_pod_that_a_finalizer_keeps_is_the_last(
+    controller: Controller, job: Options, core: client.CoreV1Api, namespace: str
+) -> None:
+    """A lost pod has to be gone before the next one is made, but that is not waited for without end."""
+    late = overridden(job, {"volumes": [{"name": "late", "configMap": {"name": "late"}}]})
+    override = late["container_group"]["pod_spec_override"]
+    override["metadata"] = {"finalizers": ["jobpods.example/keep"]}
+    with controller.started({**late, "cluster_outage_timeout": 3}) as running:
+        pod = only_pod(core, namespace)
+        evict(core, namespace, pod)
+        result = running.result()
+        core.patch_namespaced_pod(pod, namespace, {"metadata": {"finalizers": None}})
+    failure = result["job"]["failure"]
+    assert failure["reason"] == "Evicted", result["msg"]
+    assert "not gone within cluster_outage_timeout (3 s)" in failure["message"]
+    assert result["job"]["pod_name"] == pod

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,14 +14,17 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from ansible_collections.jobpods.controller.plugins.module_utils.controller import database
+from ansible_collections.jobpods.controller.plugins.module_utils.controller import database, engines
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.database import Database
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import HEARTBEAT_AGE
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import (
     StoreOptions,
     store_options,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.tables import settings
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.orphans import OWNER_SILENCE
+from ansible_collections.jobpods.controller.tests.database_proxy import DatabaseProxy
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.controller.conftest import (
     asked,
     done,
@@ -261,6 +265,58 @@ def test_server_that_comes_back(
             away.rename(socket)
     assert len(pauses) == 3
     assert kept(options) == ["a"]
+
+
+@pytest.fixture
+def way(options: StoreOptions) -> Iterator[DatabaseProxy]:
+    with DatabaseProxy(options.database_url).running() as made:
+        yield made
+
+
+def through(way: DatabaseProxy, folder: Path) -> Database:
+    return Database(store_options({"database_url": way.url}, {}, folder))
+
+
+@pytest.mark.parametrize("verb", ["read", "write"])
+def test_connection_whose_packets_get_lost(
+    way: DatabaseProxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Nothing says that it is gone; the operating system would try for a quarter of an hour."""
+    monkeypatch.setitem(engines.CONNECT_ARGUMENTS, "tcp_user_timeout", 500)
+    far = through(way, tmp_path)
+    runs = []
+
+    def work(connection: Connection) -> int:
+        runs.append(1)
+        if len(runs) == 1:
+            way.fall_silent()
+        return int(connection.execute(text("SELECT 7")).scalar_one())
+
+    assert getattr(far, verb)(work) == 7
+    assert len(runs) == 2
+    far.close()
+
+
+def test_silence_of_a_server_is_borne_for_less_time_than_that_of_an_owner(
+    way: DatabaseProxy, tmp_path: Path
+) -> None:
+    far = through(way, tmp_path)
+
+    def limits(connection: Connection) -> tuple[float, float]:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        with socket.fromfd(driver.fileno(), socket.AF_INET, socket.SOCK_STREAM) as used:
+
+            def option(name: int) -> int:
+                return used.getsockopt(socket.IPPROTO_TCP, name)
+
+            probes = option(socket.TCP_KEEPCNT) * option(socket.TCP_KEEPINTVL)
+            return option(socket.TCP_USER_TIMEOUT) / 1000, option(socket.TCP_KEEPIDLE) + probes
+
+    unacknowledged, unanswered = far.read(limits)
+    assert 0 < unacknowledged < OWNER_SILENCE - HEARTBEAT_AGE
+    assert 0 < unanswered < OWNER_SILENCE - HEARTBEAT_AGE
+    far.close()
 
 
 def test_plain_url_takes_the_same_driver(options: StoreOptions, tmp_path: Path) -> None:

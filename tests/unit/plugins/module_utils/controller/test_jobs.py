@@ -343,8 +343,10 @@ def test_caller_is_kept_until_the_end(store: JobStore) -> None:
         store.caller(job_id)
 
 
-def test_connection_stays_until_the_pod_is_gone(store: JobStore, options: StoreOptions) -> None:
-    job_id = store.create(new_job())
+def test_connection_stays_until_the_pod_is_gone_and_its_environment_too(
+    store: JobStore, options: StoreOptions
+) -> None:
+    job_id = store.create(replace(new_job(), caller={"environ": {"A": "b"}}))
     lease = store.claim(job_id, "me")
     store.update(job_id, lease, pod_name="pod-1", pod_deleted=False)
     store.pod_removed(job_id)
@@ -352,13 +354,14 @@ def test_connection_stays_until_the_pod_is_gone(store: JobStore, options: StoreO
     store.finish(job_id, lease, status="error")
     assert sealed(options, job_id) == (False, True)
     assert store.connection(job_id) == CONNECTION
+    assert store.caller(job_id) == {"environ": {"A": "b"}}
     assert [job.id for job in store.undeleted_pods(0)] == [job_id]
     assert store.undeleted_pods(3600) == []
     store.pod_removed(job_id)
     assert store.get(job_id).pod_deleted
     assert store.undeleted_pods(0) == []
     assert sealed(options, job_id) == (False, False)
-    for read in (store.launch, store.connection):
+    for read in (store.launch, store.connection, store.caller):
         with pytest.raises(Failure, match="any more"):
             read(job_id)
 

@@ -184,6 +184,23 @@ async def test_lost_pod_that_may_not_be_deleted_is_the_last(
         assert "remove it by hand" in scene.told.warnings[-1]
 
 
+async def test_lost_pod_that_stays_is_not_waited_for_longer_than_for_the_cluster(
+    scene: Scene, authority: Authority
+) -> None:
+    scene.outage(1)
+    async with cluster(scene, authority, GOOD) as at:
+        at.losing = [EVICTED]
+        at.undeletable = 1000
+        task = asyncio.create_task(scene.own(at.connection))
+        await asyncio.wait_for(scene.finished.wait(), DEADLINE)
+        at.undeletable = 0
+        record = await task
+        assert record.failure is not None and record.failure["reason"] == "Evicted"
+        assert "not gone within cluster_outage_timeout (1 s)" in record.job_explanation
+        assert (at.exists, record.pod_deleted, record.attempts) == (False, True, [])
+        assert at.names == scene.pod_names[:1]
+
+
 async def test_lost_pod_of_a_job_that_another_owner_has_taken_over_is_left_alone(
     scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,14 @@ def test_any_cut_reads_the_same(size: int) -> None:
     ]
 
 
+def knowing(offset: int, *lines: bytes) -> RunnerStream:
+    """A reader who goes on at an offset, before which it knows these events."""
+    stream = RunnerStream(offset)
+    for each in lines:
+        stream.know(each)
+    return stream
+
+
 @pytest.mark.parametrize("size", [1, 64, 1000])
 def test_another_reader_goes_on_wherever_the_first_was_stopped(size: int) -> None:
     """It knows the events that were stored, and sees the output again from the offset that goes with them."""
@@ -92,7 +100,7 @@ def test_another_reader_goes_on_wherever_the_first_was_stopped(size: int) -> Non
     for start in range(0, len(STREAM), size):
         batch = first.feed(STREAM[start : start + size])
         lines += bytes(batch.lines)
-        second = RunnerStream(batch.offset, lines.splitlines())
+        second = knowing(batch.offset, *lines.splitlines())
         more = second.feed(STREAM[batch.offset :])
         assert second.summary == whole.summary
         assert [entry.counter for entry in more.events] == list(range(first.summary.events + 1, 8))
@@ -103,7 +111,7 @@ def test_an_event_after_the_end_began_is_not_taken_twice() -> None:
     ending = line(status="failed")
     first = RunnerStream()
     assert first.feed(early + ending + late).offset == len(early)
-    second = RunnerStream(len(early), (early, late))
+    second = knowing(len(early), early, late)
     assert second.feed(ending + late + line(eof=True)).events == []
     assert (second.summary.events, second.summary.eof) == (2, True)
 

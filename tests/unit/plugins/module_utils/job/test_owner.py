@@ -15,7 +15,12 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connect
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.retry import RetryPolicy
 from ansible_collections.jobpods.controller.plugins.module_utils.controller import jobs
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job import owner, recorder, removal
+from ansible_collections.jobpods.controller.plugins.module_utils.job import (
+    owned_row,
+    owner,
+    recorder,
+    removal,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import status
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
@@ -239,7 +244,7 @@ async def test_events_that_can_t_be_stored_end_the_job(
     def full(*_args: object) -> None:
         raise Failure("InvalidConfiguration", "The database can't be used: disk full.")
 
-    monkeypatch.setattr(owner, "STORE_LIMIT", 0.1)
+    monkeypatch.setattr(owned_row, "STORE_LIMIT", 0.1)
     monkeypatch.setattr(scene.store, "add_events", full)
     async with cluster(scene, authority, ENDLESS) as at:
         record = await scene.own(at.connection)
@@ -254,7 +259,7 @@ async def test_last_events_that_can_t_be_stored_make_no_success(
     def full(*_args: object) -> None:
         raise Failure("InvalidConfiguration", "The database can't be used: disk full.")
 
-    monkeypatch.setattr(owner, "STORE_LIMIT", 0.1)
+    monkeypatch.setattr(owned_row, "STORE_LIMIT", 0.1)
     monkeypatch.setattr(scene.store, "add_events", full)
     async with cluster(scene, authority, GOOD) as at:
         record = await scene.own(at.connection)
@@ -266,7 +271,7 @@ async def test_last_events_that_can_t_be_stored_make_no_success(
 async def test_store_that_is_full_for_a_while_costs_nothing(
     scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
-    monkeypatch.setattr(owner, "STORE_BACKOFF", (0.02,))
+    monkeypatch.setattr(owned_row, "STORE_BACKOFF", (0.02,))
     does = getattr(scene.store, refused)
     refusals = iter(range(5))
 
@@ -362,7 +367,7 @@ async def test_unexpected_error_with_the_last_events_loses_nothing_else(
 async def test_end_is_stored_as_soon_as_the_store_takes_it(
     scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owner, "STORE_BACKOFF", (0.02,))
+    monkeypatch.setattr(owned_row, "STORE_BACKOFF", (0.02,))
     finish, away = scene.store.finish, [True] * 5
 
     def sometimes(*arguments: Any, **columns: Any) -> None:
@@ -377,40 +382,6 @@ async def test_end_is_stored_as_soon_as_the_store_takes_it(
         (warning,) = scene.told.warnings
         assert warning.startswith("the job's end can't be stored now, which is tried for 60 s: ")
         assert "disk full" in warning
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        pytest.param(
-            Failure("InvalidConfiguration", "The database can't be used: disk full."),
-            "disk full. This lasted longer than 0 s",
-            id="refusal",
-        ),
-        pytest.param(KeyError("oh no"), "KeyError('oh no')", id="unexpected"),
-    ],
-)
-async def test_end_that_can_t_be_stored_is_told_and_the_pod_is_deleted(
-    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
-) -> None:
-    monkeypatch.setattr(owner, "STORE_BACKOFF", (0.02,))
-    monkeypatch.setattr(owner, "STORE_LIMIT", 0.1)
-
-    def broken(*_arguments: object, **_columns: object) -> None:
-        raise error
-
-    monkeypatch.setattr(scene.store, "finish", broken)
-    async with cluster(scene, authority, GOOD) as at:
-        at.undeletable = RETRIES
-        owning = scene.owner(at.connection)
-        async with deadline(DEADLINE):
-            await owning.own(scene.finished)
-        assert scene.finished.is_set()
-        assert not at.exists
-        assert owning.unfinished is not None
-        said = "The job ended (successful), but this could not be stored: "
-        assert owning.unfinished.message.startswith(said)
-        assert words in owning.unfinished.message
 
 
 async def test_unexpected_error_of_the_heartbeat_is_told(

@@ -36,7 +36,7 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verb
 GONE = "another-host boot pid:[1] 1 1"
 """An owner that is not on this machine, so that only its silence tells that it is gone."""
 FINISH = """
-event(2, 'playbook_on_stats', 'RECAP', ok={'a': 1}, artifact_data={'x': 1})
+event(recap, 'playbook_on_stats', 'RECAP', ok={'a': 1}, artifact_data={'x': 1})
 say(status='successful')
 say(eof=True)
 """
@@ -135,12 +135,21 @@ def change(folder: Path, job_id: int, **columns: Any) -> None:
 
 
 @asynccontextmanager
-async def left_behind(folder: Path, authority: Authority) -> AsyncIterator[Scene]:
-    """A user, and a cluster."""
+async def left_behind(
+    folder: Path, authority: Authority, begin: str = "", recap: int = 2
+) -> AsyncIterator[Scene]:
+    """A user, and a cluster.
+
+    Args:
+        folder: the user's.
+        authority: of the cluster.
+        begin: what a playbook does after its first event, and before the gate.
+        recap: the counter of its last event.
+    """
     gate = f"while not os.path.exists({str(folder / 'gate')!r}): time.sleep(0.02)\n"
     stock = Stock(folder)
     try:
-        async with cluster(folder, authority, gate + FINISH) as at:
+        async with cluster(folder, authority, f"{begin}{gate}recap = {recap}{FINISH}") as at:
             yield Scene(stock, at)
     finally:
         stock.store.close()

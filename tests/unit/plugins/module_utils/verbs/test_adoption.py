@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import this_machine
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.placing import Pending
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import (
+    EventBatch,
     JobRecord,
     LeaseLost,
     NewJob,
@@ -32,7 +34,10 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.orphans i
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import OwnedJob
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import status
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.little_cluster import PODS
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.little_cluster import (
+    PODS,
+    SECRETS,
+)
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.adopting import (
     GONE,
     Scene,
@@ -338,6 +343,22 @@ async def test_job_of_which_nothing_is_kept(scene: Scene) -> None:
     assert "keeps no" in scene.record().job_explanation
 
 
+async def test_pod_of_a_job_that_can_t_go_on_is_deleted_later(scene: Scene) -> None:
+    """What is stored of it is not what a run sends: nobody can read on after that."""
+    left = await left_running(scene)
+    event = b'{"counter": 7, "event": "verbose", "stdout": ""}\n'
+    scene.store.add_events(left.id, left.lease, EventBatch(2, 2, event, left.stored_offset))
+    scene.found(left.id)
+    await scene.adopt()
+    record = scene.record()
+    assert (record.status, failure(record)["reason"]) == ("error", "ProtocolViolation")
+    assert (record.changed, record.pod_deleted, scene.at.exists) == (None, False, True)
+    scene.found(left.id)
+    scene.at.server.on("GET", f"{SECRETS}/{left.pod_name}-pull", status(404, "no", "NotFound"))
+    await scene.adopt()
+    assert (scene.record().pod_deleted, scene.at.exists) == (True, False)
+
+
 async def test_without_the_key_the_job_is_left_alone(scene: Scene) -> None:
     left = await left_running(scene)
     (key,) = (scene.stock.folder / "store").glob("*key*")
@@ -388,6 +409,32 @@ async def test_job_that_has_ended_meanwhile(scene: Scene, monkeypatch: pytest.Mo
     monkeypatch.setattr(adoption, "orphans", looks)
     await scene.adopt()
     assert (scene.record().status, scene.record().lease) == ("successful", left.lease)
+
+
+@pytest.mark.parametrize("refused", ["claim", "touch"])
+async def test_job_that_the_store_does_not_give_keeps_no_other_from_going_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """The database is away while one of two jobs is looked after; the next look finds that one again."""
+    left = await left_running(scene)
+    other = scene.store.create(NewJob("u" * 32, "job", "site.yml", False, "that-node"))
+    change(scene.stock.folder, left.id, owner=f"{this_machine()}999999999 1")
+    scene.found(other)
+    does = getattr(JobStore, refused)
+
+    def away(store: JobStore, job_id: int, *arguments: Any, **columns: Any) -> Any:
+        if job_id == other:
+            raise Failure("InvalidConfiguration", "The database can't be used: it is away.")
+        return does(store, job_id, *arguments, **columns)
+
+    scene.open_gate()
+    with monkeypatch.context() as patch:
+        patch.setattr(JobStore, refused, away)
+        await scene.adopt()
+    check_whole(scene)
+    assert scene.record(other).status == "pending"
+    await scene.adopt()
+    assert scene.record(other).status == "error"
 
 
 async def test_two_at_once(scene: Scene) -> None:

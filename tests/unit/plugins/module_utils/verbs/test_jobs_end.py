@@ -23,7 +23,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import store_options
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job import owner
+from ansible_collections.jobpods.controller.plugins.module_utils.job import owned_row, owner
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import jobs, launching, registry
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
@@ -210,7 +210,7 @@ async def test_result_names_a_job_whose_end_can_t_be_stored(
     def full(*_arguments: object, **_columns: object) -> None:
         raise Failure("InvalidConfiguration", "The database can't be used: disk full.")
 
-    monkeypatch.setattr(owner, "STORE_LIMIT", 0.1)
+    monkeypatch.setattr(owned_row, "STORE_LIMIT", 0.1)
     monkeypatch.setattr(JobStore, "finish", full)
     async with launched(user, authority, monkeypatch, GOOD) as job:
         await job.task
@@ -218,7 +218,7 @@ async def test_result_names_a_job_whose_end_can_t_be_stored(
         assert (result["failed"], result["changed"]) == (True, True)
         assert (result["job"]["id"], result["job"]["name"]) == (1, "site.yml")
         assert "The job ended (successful), but this could not be stored: " in result["msg"]
-        assert not job.at.exists
+        assert job.at.exists, "its end is still there"
 
 
 async def test_result_names_a_job_that_can_t_be_read(

@@ -22,7 +22,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs
     LeaseLost,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job import owner
+from ansible_collections.jobpods.controller.plugins.module_utils.job import owned_row
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import feed as feed_module
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import launching
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import LauncherFeed
@@ -146,7 +146,7 @@ async def test_launcher_is_told_the_end_also_where_the_last_output_is_never_stor
     happens: Callable[[JobStore, int], None],
 ) -> None:
     monkeypatch.setattr(feed_module, "BUFFER_LIMIT", 20_000)
-    monkeypatch.setattr(owner, "STORE_LIMIT", 0.1)
+    monkeypatch.setattr(owned_row, "STORE_LIMIT", 0.1)
     add_events, over = JobStore.add_events, threading.Event()
 
     def add(store: JobStore, job_id: int, lease: int, batch: EventBatch) -> None:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -52,9 +55,9 @@ async def scene(
         yield made
 
 
-async def left(scene: Scene, *, silent: bool = True) -> JobRecord:
+async def left(scene: Scene, *, silent: bool = True, **options: Any) -> JobRecord:
     """A job that has ended while its pod was not deleted, and whose process is gone."""
-    at_the_gate = await scene.left(lambda: bool(scene.counters()))
+    at_the_gate = await scene.left(lambda: bool(scene.counters()), **options)
     scene.store.finish(
         at_the_gate.id,
         at_the_gate.lease,
@@ -78,8 +81,9 @@ def secret(scene: Scene, record: JobRecord, reply: Reply) -> str:
 def check_gone(scene: Scene) -> None:
     assert not scene.at.exists
     assert scene.record().pod_deleted
-    with pytest.raises(Failure, match="keeps no connection"):
-        scene.store.connection(1)
+    for way in (scene.store.connection, scene.store.caller):
+        with pytest.raises(Failure, match="keeps no"):
+            way(1)
 
 
 async def test_it_is_deleted(scene: Scene) -> None:
@@ -125,6 +129,43 @@ async def test_one_that_can_t_be_deleted_stays_for_later(
     assert scene.store.connection(1)
     scene.at.undeletable = 0
     scene.found(1)
+    await scene.adopt()
+    check_gone(scene)
+
+
+def by_plugin(scene: Scene) -> Path:
+    """A kubeconfig whose token is in a file that only the environment names."""
+    connection = scene.at.connection
+    version = "client.authentication.k8s.io/v1"
+    answer = {"apiVersion": version, "kind": "ExecCredential", "status": {"token": connection.token}}
+    (scene.stock.folder / "answer").write_text(json.dumps(answer))
+    plugin = {"apiVersion": version, "command": "sh", "args": ["-c", 'cat "$ANSWER"']}
+    cluster = {
+        "server": connection.host,
+        "certificate-authority-data": base64.b64encode((connection.ca_text or "").encode()).decode(),
+    }
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": {"exec": {**plugin, "interactiveMode": "Never"}}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "c",
+    }
+    path = scene.stock.folder / "kubeconfig"
+    path.write_text(json.dumps(config))
+    return path
+
+
+async def test_environment_of_its_connection_is_the_job_s_own(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = {"kubeconfig": str(by_plugin(scene)), "namespace": "jobs"}
+    with monkeypatch.context() as patch:
+        patch.setenv("ANSWER", str(scene.stock.folder / "answer"))
+        record = await left(scene, container_group=group)
+    async with scene.stock.jobs() as jobs:
+        assert await left_pods.why_there(jobs.opened, record) == "The cluster still has it."
     await scene.adopt()
     check_gone(scene)
 

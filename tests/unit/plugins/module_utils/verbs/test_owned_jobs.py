@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore, NewJob
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.owners import this_process
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.job import owner
+from ansible_collections.jobpods.controller.plugins.module_utils.job import owned_row
 from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run import Start
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import open_store
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.owned_jobs import (
@@ -141,8 +141,8 @@ async def test_trouble_is_why_the_end_is_not_stored(jobs: OwnedJobs, monkeypatch
     def full(*_arguments: object, **_columns: object) -> None:
         raise Failure("InvalidConfiguration", "The database can't be used: disk full.")
 
-    monkeypatch.setattr(owner, "STORE_LIMIT", 0.05)
-    monkeypatch.setattr(owner, "STORE_BACKOFF", (0.01,))
+    monkeypatch.setattr(owned_row, "STORE_LIMIT", 0.05)
+    monkeypatch.setattr(owned_row, "STORE_BACKOFF", (0.01,))
     monkeypatch.setattr(JobStore, "finish", full)
     job = await jobs.start(ORDER, refused)
     await ended(job)
