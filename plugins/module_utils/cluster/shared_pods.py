@@ -38,15 +38,31 @@ async def list_metadata(
     Returns:
         The metadata of each, and the API server's time in seconds, as `created` tells it, too.
     """
-    params = {"labelSelector": label_selector, "limit": _PAGE}
-    if field_selector:
-        params["fieldSelector"] = field_selector
+    params = {
+        "labelSelector": label_selector,
+        **({"fieldSelector": field_selector} if field_selector else {}),
+    }
+    found, now = await _list(client, namespace, params, METADATA)
+    return [item["metadata"] for item in found], now
+
+
+async def list_whole(
+    client: ClusterClient, namespace: str, label_selector: str
+) -> tuple[list[Document], float]:
+    """The same with the pods' specs and statuses."""
+    return await _list(client, namespace, {"labelSelector": label_selector}, "application/json")
+
+
+async def _list(
+    client: ClusterClient, namespace: str, selector: Mapping[str, str], accept: str
+) -> tuple[list[Document], float]:
+    params = {**selector, "limit": _PAGE}
     found: list[Document] = []
     while True:
-        request = Request("GET", _path(namespace), "list", "pods", namespace, params, accept=METADATA)
+        request = Request("GET", _path(namespace), "list", "pods", namespace, params, accept=accept)
         answer = await client.ask(request)
         document = answer.document()
-        found += [item["metadata"] for item in document.get("items") or ()]
+        found += document.get("items") or ()
         following = (document.get("metadata") or {}).get("continue")
         if not following:
             return found, _moment(answer)

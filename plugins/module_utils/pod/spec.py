@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -344,6 +344,23 @@ def _bootstrap() -> str:
 def supervisor_args(config: Mapping[str, Any]) -> list[str]:
     """`args` of the worker container: the supervisor's source and its configuration."""
     return ["python3", "-c", _bootstrap(), b64encode(json.dumps(dict(config)).encode()).decode("ascii")]
+
+
+def configured(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """What the supervisor of a pod has read at its start; empty where that can't be told.
+
+    Anybody may have made the pod, so this is for people to read, and decides nothing.
+    """
+    for container in (pod.get("spec") or {}).get("containers") or ():
+        args: list[str] = container.get("args") or []
+        if len(args) == 4 and args[:2] == ["python3", "-c"]:
+            try:
+                found = json.loads(b64decode(args[3]))
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(found, dict):
+                return found
+    return {}
 
 
 def _label_value(text: str) -> str:

@@ -12,12 +12,21 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arg
 
 Spec = dict[str, Any]
 
-CREDENTIAL_TEST: Spec = {
+TARGET: Spec = {
     "credential": {"type": "str"},
     "organization": {"type": "str"},
     "container_group": {"type": "str"},
     **CONNECTION,
     "namespace": {"type": "str"},
+}
+"""What names a namespace of a cluster."""
+
+CREDENTIAL_TEST: Spec = {**TARGET, **STORE}
+
+CLEANUP_PODS: Spec = {
+    **TARGET,
+    "unknown_jobs": {"type": "str", "default": "keep", "choices": ["keep", "delete_ended", "delete"]},
+    "older_than": {"type": "int", "default": 24 * 3600},
     **STORE,
 }
 
@@ -37,4 +46,8 @@ CLUSTER_ACCESS: Spec = {
     **STORE,
 }
 
-CLUSTER_ARGUMENTS: dict[str, Spec] = {"cluster_access": CLUSTER_ACCESS, "credential_test": CREDENTIAL_TEST}
+CLUSTER_ARGUMENTS: dict[str, Spec] = {
+    "cleanup_pods": CLEANUP_PODS,
+    "cluster_access": CLUSTER_ACCESS,
+    "credential_test": CREDENTIAL_TEST,
+}

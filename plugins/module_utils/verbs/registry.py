@@ -26,6 +26,7 @@ FILES = {
     "adopt_jobs": "adoption",
     "cluster_access": "cluster_access",
     "cleanup_jobs": "maintenance",
+    "cleanup_pods": "pod_cleanup",
     "container_group_job": "launching",
     "credential_test": "credential_test",
     "inventory_update": "update_jobs",
