@@ -9,7 +9,9 @@ a job ends with because of it, or what hint the user reads.
 
 from __future__ import annotations
 
+import difflib
 import traceback as traces
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -217,6 +219,23 @@ class Failure(Exception):
 def shortened(text: str, limit: int) -> str:
     """`text`, at most `limit` characters of it, with a mark where something was cut off."""
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
+
+
+def kind_of(value: object) -> str:
+    """What a value of YAML or JSON is, in words; never the value itself, which may be a secret."""
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return "a number" if isinstance(value, (int, float)) else "text"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """That of the known names which is nearly this one; empty where none is."""
+    close = difflib.get_close_matches(name.lower(), list(known), 1, 0.7)
+    return close[0] if close else ""
 
 
 def _bounded(words: str) -> str:

@@ -26,7 +26,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.kubecon
     load_mapping,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.tls import load_ca
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, shortened
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, kind_of, shortened
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -163,7 +163,7 @@ def _from_set(
     if isinstance(kubeconfig, Mapping):
         return _from_kubeconfig(load_mapping(kubeconfig), name, given.get("context"), dict(kubeconfig))
     if not isinstance(kubeconfig, (str, os.PathLike)):
-        raise _invalid(f"{name} must be a path or a mapping, not {type(kubeconfig).__name__}.")
+        raise _invalid(f"{name} must be a path or a mapping, but it is {kind_of(kubeconfig)}.")
     files = _paths(os.fspath(kubeconfig), name, home)
     return _from_kubeconfig(load_files(files, name), name, given.get("context"))
 

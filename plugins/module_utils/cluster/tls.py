@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import tempfile
 from pathlib import Path
@@ -32,6 +33,10 @@ class _Context(ssl.SSLContext):
     ) -> ssl.SSLObject:
         name = self.server_name or server_hostname
         return super().wrap_bio(incoming, outgoing, server_side, name, session)
+
+
+_OF_PYTHON = re.compile(r" \(_ssl\.c:\d+\)")
+"""Where in Python's own source an error was raised, which is nothing to users."""
 
 
 def client_context(
@@ -121,4 +126,4 @@ def _load_client_certificate(context: ssl.SSLContext, certificate: str, key: str
 
 
 def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return _OF_PYTHON.sub("", str(error)) or type(error).__name__

@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.private_keys import (
     read_private_key,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, kind_of
 
 TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -162,7 +162,7 @@ def _read_value(rule: Input, value: Any, where: str) -> str | bool:
             raise _invalid(f"{where} is {value!r}; it must be true or false.")
         return known
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-        raise _invalid(f"{where} must be text, but it is a {type(value).__name__}.")
+        raise _invalid(f"{where} must be text, but it is {kind_of(value)}.")
     text = str(value)
     if not rule.lines and ("\n" in text or "\r" in text):
         raise _invalid(f"{where} must be one line.")

@@ -151,7 +151,8 @@ class Database:
 
     @property
     def _where(self) -> str:
-        return str(self._options.database_file or "given in database_url")
+        file, option = self._options.database_file, self._options.database_option
+        return "given in database_url" if file is None else f"{file} ({option})"
 
 
 def clock(connection: Connection) -> float:

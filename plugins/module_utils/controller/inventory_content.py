@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, kind_of
 
 Variables = dict[str, Any]
 Content = dict[str, Any]
@@ -90,15 +90,14 @@ def _checked_group(given: Any, where: str) -> Content:
         return {}
     if not isinstance(given, Mapping):
         raise _invalid(
-            f"{where} must be a group, a mapping of hosts, vars and children,"
-            f" but it is a {type(given).__name__}."
+            f"{where} must be a group, a mapping of hosts, vars and children, but it is {kind_of(given)}."
         )
     group: Content = {}
     for key, value in given.items():
         if key not in SECTIONS:
             raise _invalid(f"{where} has {key!r}; a group has hosts, vars and children.")
         if value is not None and not isinstance(value, Mapping):
-            raise _invalid(f"{where}.{key} must be a mapping, but it is a {type(value).__name__}.")
+            raise _invalid(f"{where}.{key} must be a mapping, but it is {kind_of(value)}.")
         place = f"{where}.{key}"
         if key == "children":
             group[key] = checked_content(value or {}, place)
@@ -114,7 +113,7 @@ def _checked_group(given: Any, where: str) -> Content:
 
 def _checked_host(given: Any, where: str) -> Variables:
     if given is not None and not isinstance(given, Mapping):
-        raise _invalid(f"{where} must be a mapping of variables, but it is a {type(given).__name__}.")
+        raise _invalid(f"{where} must be a mapping of variables, but it is {kind_of(given)}.")
     return {str(name): value for name, value in (given or {}).items()}
 
 

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 import yaml
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, kind_of
 
 VAULT = "__ansible_vault"
 UNSAFE = "__ansible_unsafe"
@@ -79,7 +79,7 @@ def parsed_mapping(given: object, option: str) -> Mapping[Any, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise _invalid(f"{option} must be a mapping, but it is a {type(value).__name__}.")
+        raise _invalid(f"{option} must be a mapping, but it is {kind_of(value)}.")
     return value
 
 

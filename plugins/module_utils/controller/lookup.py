@@ -92,6 +92,8 @@ class Lookup:
 
     def unknown(self, kind: Kind, called: object, option: str) -> Failure:
         """What to raise where an option names no object."""
+        if not str(called).strip():
+            return _invalid(f"{option} is empty; give the name of one {kind.words}{self._others(kind)}.")
         return _invalid(f"{option}: there is no {kind.words} {str(called)[:80]!r}{self._others(kind)}.")
 
     def names(self, kind: str, ids: Iterable[int | None]) -> dict[int, str]:

@@ -26,7 +26,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.surv
     read_answers,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.workflow import LINKS, Node
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import (
+    Failure,
+    did_you_mean,
+    kind_of,
+)
 from sqlalchemy import Connection, select
 
 OPTION = "workflow_nodes"
@@ -38,7 +42,12 @@ REFUSED = {
     "system_job_template": "system jobs are not supported; cleanup_jobs is a module here",
 }
 TEXTS = ("job_type", "job_tags", "skip_tags", "limit", "scm_branch")
-NUMBERS = {"verbosity": (0, 5), "forks": (0, 1000), "timeout": (0, 2**31), "job_slice_count": (1, 10000)}
+NUMBERS = {
+    "verbosity": (0, 5),
+    "forks": (0, 1000),
+    "timeout": (0, 30 * 24 * 3600),
+    "job_slice_count": (1, 1000),
+}
 PROMPTS = (*TEXTS, *NUMBERS, "diff_mode")
 RELATED = (*LINKS, "credentials", "instance_groups")
 FIELDS = (
@@ -178,13 +187,15 @@ class NodeReader:
         if given is None and base is not None:
             return base
         if not isinstance(given, Mapping):
-            raise invalid(f"{where} is missing; give name and type, one of {', '.join(RUNS)}.")
+            what = "is missing" if given is None else f"must be a mapping, but it is {kind_of(given)}"
+            raise invalid(f"{where} {what}; give name and type, one of {', '.join(RUNS)}.")
         _check_keys(given, TARGET_FIELDS, where)
         kind = given.get("type")
         if kind in REFUSED:
             raise invalid(f"{where}.type is {kind}: {REFUSED[kind]}.")
         if kind not in RUNS:
-            raise invalid(f"{where}.type is {kind!r}; it must be one of {', '.join(RUNS)}.")
+            what = "missing" if kind is None else repr(kind)
+            raise invalid(f"{where}.type is {what}; it must be one of {', '.join(RUNS)}.")
         if given.get("name") in (None, ""):
             raise invalid(f"{where}.name is missing.")
         if kind == "inventory_source":
@@ -278,7 +289,7 @@ class NodeReader:
             if items is None:
                 continue
             if not isinstance(items, (list, tuple)):
-                raise invalid(f"{place} must be a list, but it is a {type(items).__name__}.")
+                raise invalid(f"{place} must be a list, but it is {kind_of(items)}.")
             read[name] = tuple(
                 self._item(name, item, f"{place}[{index}]") for index, item in enumerate(items)
             )
@@ -331,7 +342,7 @@ def set_prompts(node: StoredNode) -> Values:
 
 def _extra_data(given: object, where: str, known: Mapping[str, Any]) -> Values:
     if not isinstance(given, Mapping):
-        raise invalid(f"{where} must be a mapping, but it is a {type(given).__name__}.")
+        raise invalid(f"{where} must be a mapping, but it is {kind_of(given)}.")
     read = dict(given)
     for name, value in given.items():
         if value == KEPT:
@@ -344,12 +355,16 @@ def _extra_data(given: object, where: str, known: Mapping[str, Any]) -> Values:
 def _check_keys(given: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
     for name, value in given.items():
         if name not in known and value is not None:
-            raise invalid(f"{where} has {name!r}; it has {', '.join(known)}.")
+            close = did_you_mean(str(name), known)
+            instead = f"did you mean {close}?" if close else f"it has {', '.join(known)}."
+            if name in LINKS and "related" in known:
+                instead = "that belongs into related."
+            raise invalid(f"{where} has {name!r}; {instead}")
 
 
 def _text(given: Mapping[str, Any], name: str, where: str) -> str:
     if not isinstance(given[name], str):
-        raise invalid(f"{where}.{name} must be text, but it is a {type(given[name]).__name__}.")
+        raise invalid(f"{where}.{name} must be text, but it is {kind_of(given[name])}.")
     return str(given[name])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, kind_of
 
 OPTION = "survey_spec"
 KEPT = "$encrypted$"
@@ -108,9 +108,11 @@ def _read_question(given: object, place: str, known: Mapping[str, Question]) -> 
             raise _invalid(f"{where} has {key!r}; a question has {', '.join(FIELDS)}.")
     kind = given.get("type")
     if kind not in TYPES:
-        raise _invalid(f"{where}: type is {kind!r}; it must be one of {', '.join(TYPES)}.")
+        what = "missing" if kind is None else repr(kind)
+        raise _invalid(f"{where}: type is {what}; it must be one of {', '.join(TYPES)}.")
     if not isinstance(given.get("required"), bool):
-        raise _invalid(f"{where}: required must be true or false.")
+        what = "missing" if given.get("required") is None else repr(given["required"])
+        raise _invalid(f"{where}: required is {what}; it must be true or false.")
     question: Question = {
         "question_name": _needed(given, "question_name", where),
         "question_description": _text(
@@ -144,7 +146,7 @@ def _needed(given: Mapping[str, Any], name: str, where: str) -> str:
 
 def _text(value: object, where: str) -> str:
     if not isinstance(value, str):
-        raise _invalid(f"{where} must be text, but it is a {type(value).__name__}.")
+        raise _invalid(f"{where} must be text, but it is {kind_of(value)}.")
     return value
 
 
@@ -251,7 +253,7 @@ def _trouble(value: Any, question: Question) -> str:
 
 def _text_trouble(value: Any, question: Question) -> str:
     if not isinstance(value, str):
-        return f"must be text, but it is a {type(value).__name__}"
+        return f"must be text, but it is {kind_of(value)}"
     low, high = question["min"], question["max"]
     if low is not None and len(value) < low:
         return f"is too small: it has {len(value)} characters, and must have at least {low}"

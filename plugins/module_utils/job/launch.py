@@ -37,6 +37,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.limits impo
     LOST_ATTACHED,
     LOST_DETACHED,
     MAX_SECONDS,
+    MAX_SLICES,
     MOST_OUTPUT,
     OutputLimits,
 )
@@ -206,6 +207,7 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
     """
     params = {**DEFAULTS, **{name: value for name, value in params.items() if value is not None}}
     module = params.get("module_name") or ""
+    _number("job_slice_count", params["job_slice_count"], 1, MAX_SLICES)
     project = "" if module else str(_project(params["project"], folder))
     playbook = "" if module else _playbook(params["playbook"], Path(project))
     given_group = params.get("container_group") or {}
@@ -395,7 +397,7 @@ def _hosts(text: str) -> list[str]:
     """The hosts of a comma list."""
     hosts = [host.strip() for host in text.split(",") if host.strip()]
     if not hosts:
-        raise Failure("InventoryInvalid", f"inventory {text!r} names no host.")
+        raise Failure("InventoryInvalid", f"inventory {text!r} names no host; give hosts like web1,web2.")
     for number, host in enumerate(hosts, 1):
         if not _HOST.fullmatch(host):
             raise Failure(

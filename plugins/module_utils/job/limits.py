@@ -17,6 +17,8 @@ REFUSAL_GRACE = 5.0
 knows nobody's rights for a while, and a load balancer before it may answer in its place."""
 MAX_SECONDS = 30 * 24 * 3600
 """What any limit may be at most."""
+MAX_SLICES = 1000
+"""Into how many jobs one may be sliced."""
 
 
 @dataclass(frozen=True)

@@ -171,8 +171,10 @@ def parse_override(override: object) -> dict[str, Any]:
         try:
             parsed = yaml.safe_load(override)  # JSON is YAML
         except yaml.YAMLError as exc:
-            words = " ".join(str(exc).split())
-            raise _invalid(f"pod_spec_override is neither YAML nor JSON: {words}") from exc
+            mark, problem = getattr(exc, "problem_mark", None), getattr(exc, "problem", None)
+            place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+            words = f": {problem}" if problem else ""
+            raise _invalid(f"pod_spec_override is neither YAML nor JSON{place}{words}.") from exc
     if parsed is None:
         return {}
     if not isinstance(parsed, Mapping):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, kind_of
 from ansible_collections.jobpods.controller.plugins.module_utils.job.kept_pod import (
     DEFAULT_TTL,
     KEEP_POD,
@@ -28,6 +28,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.object_ar
     OBJECT_IMPORT,
     OBJECT_INFO,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.option_checks import is_text, troubles
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arguments import STORE
 
 Spec = dict[str, Any]
@@ -52,12 +53,11 @@ INLINE_CREDENTIAL: Spec = {
 }
 INLINE: dict[str, Spec] = {
     "container_group": INLINE_GROUP,
-    "container_group.execution_environment": EXECUTION_ENVIRONMENT,
     "credential": INLINE_CREDENTIAL,
     "credentials": INLINE_CREDENTIAL,
     "execution_environment": EXECUTION_ENVIRONMENT,
 }
-"""What a mapping has that is given in place of a stored object's name."""
+"""What a mapping has that is given in place of a stored object's name, also within another such mapping."""
 
 CONTAINER_GROUP_JOB: Spec = {
     "job_template": {"type": "str"},
@@ -215,96 +215,52 @@ def validated(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         Failure: `InvalidConfiguration`, with a sentence for each wrong option.
     """
-    params = _checked(given, ARGUMENTS[name], "")
-    for option, spec in INLINE.items():
-        outer, _dot, inner = option.partition(".")
-        if outer not in ARGUMENTS[name]:
-            continue
-        if inner:
-            group = params.get(outer)
-            if isinstance(group, Mapping) and isinstance(group.get(inner), Mapping):
-                params[outer] = {**group, inner: _checked(group[inner], spec, option)}
-        elif isinstance(params.get(option), Mapping):
-            params[option] = _checked(params[option], spec, option)
-        elif isinstance(params.get(option), list):
-            params[option] = [
-                _checked(entry, spec, f"{option}[{index}]") if isinstance(entry, Mapping) else entry
-                for index, entry in enumerate(params[option])
-            ]
-    return params
+    return _checked(given, ARGUMENTS[name], "", name)
 
 
-def _checked(given: Mapping[str, Any], spec: Spec, where: str) -> dict[str, Any]:
-    """Options checked against their spec; `where` is the option that they are in, or empty."""
+def _checked(given: Mapping[str, Any], spec: Spec, where: str, owner: str) -> dict[str, Any]:
+    """Options checked against their spec, with those of mappings in them.
+
+    Args:
+        given: the options.
+        spec: theirs.
+        where: the option that they are in; empty for a module's own.
+        owner: that option, or the module.
+    """
     known = {str(option): value for option, value in given.items() if value is not None}
-    _check_aliases(known, spec, where)
-    inside = f"{where}." if where else ""
-    wrong = [
-        f"{inside}{option} must be {wanted}, but it is {_article(value)}."
-        for option, value in known.items()
-        if (wanted := _wanted(_rule(option, spec), value))
-    ]
+    wrong = troubles(known, spec, where, owner)
     if wrong:
         raise Failure("InvalidConfiguration", " ".join(wrong))
     checked = ArgumentSpecValidator(spec).validate(known)
-    words = list(checked.error_messages)
-    if checked.unsupported_parameters:
-        words[-1] = f"unknown option {words[-1]}"  # these come last, and begin with their names
-    if words:
+    if checked.error_messages:
         begin = f"{where}: " if where else ""
-        sentences = (f"{begin}{text[0].upper()}{text[1:].rstrip('.')}." for text in words)
-        raise Failure("InvalidConfiguration", " ".join(sentences))
+        words = (f"{begin}{text[0].upper()}{text[1:].rstrip('.')}." for text in checked.error_messages)
+        raise Failure("InvalidConfiguration", " ".join(words))
     aliases = {alias for rule in spec.values() for alias in rule.get("aliases", ())}
-    return {
+    params = {
         option: value
         for option, value in checked.validated_parameters.items()
         if option not in aliases - set(spec)
     }
+    for option, inner in INLINE.items():
+        path = f"{where}.{option}" if where else option
+        if spec.get(option, {}).get("type") == "raw":
+            params[option] = _inline(params.get(option), inner, path)
+        elif spec.get(option, {}).get("elements") == "raw" and params.get(option) is not None:
+            params[option] = [
+                _inline(each, inner, f"{path}[{index}]") for index, each in enumerate(params[option])
+            ]
+    return params
 
 
-def _check_aliases(known: Mapping[str, Any], spec: Spec, where: str) -> None:
-    """Refuses an option that is given under two names: one of them would be lost."""
-    for option, rule in spec.items():
-        names = [name for name in (option, *rule.get("aliases", ())) if name in known]
-        if len(names) > 1:
-            begin = f"{where}: " if where else ""
-            raise Failure(
-                "InvalidConfiguration",
-                f"{begin}{' and '.join(names)} are two names of one option; give one of them.",
-            )
-
-
-def _rule(option: str, spec: Spec) -> Spec:
-    """The rule for an option, by its name or an alias."""
-    if option in spec:
-        found: Spec = spec[option]
-        return found
-    return next((rule for rule in spec.values() if option in rule.get("aliases", ())), {"type": "raw"})
-
-
-def _wanted(rule: Spec, value: object) -> str:
-    """What a value should be, where it is something else that Ansible might take for it; else empty."""
-    kind = rule.get("type", "str")
-    plain = isinstance(value, (str, int, float)) and not isinstance(value, bool)
-    if kind in ("str", "path") and not plain:
-        return "text"
-    if kind in ("int", "bytes") and not plain:
-        return "a number" if kind == "int" else "a size like 64M"
-    if kind == "dict" and not isinstance(value, (str, Mapping)):
-        return "a mapping"
-    if kind == "list" and isinstance(value, Mapping):
-        return "a list"
-    if kind == "list" and rule.get("elements") == "str" and isinstance(value, (list, tuple)):
-        return "" if all(isinstance(each, (str, int, float)) for each in value) else "a list of texts"
-    return ""
-
-
-def _article(value: object) -> str:
-    """What a value is, in words; never the value itself, which may be a secret."""
-    if isinstance(value, bool):
-        return str(value).lower()
+def _inline(value: Any, spec: Spec, where: str) -> Any:
+    """What is given in place of a stored object's name, checked; a name, or nothing, as it is."""
     if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    return "a number" if isinstance(value, (int, float)) else "text"
+        return _checked(value, spec, where, where)
+    if value is not None and not is_text(value):
+        raise Failure(
+            "InvalidConfiguration",
+            f"{where} must be the name of a stored one, or a mapping with {', '.join(spec)}, but it is"
+            f" {kind_of(value)}.",
+        )
+    return value

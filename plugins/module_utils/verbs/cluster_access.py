@@ -54,7 +54,8 @@ WAIT_SECONDS = 60.0
 """For what the cluster's own controllers do: a token, a service account, the end of a namespace."""
 LOOK_INTERVAL = 0.2
 LEAST_TOKEN_SECONDS = 600
-"""What Kubernetes grants at least (TokenRequest v1)."""
+MOST_TOKEN_SECONDS = 1 << 32
+"""What Kubernetes lets be asked for at least and at most (TokenRequest v1)."""
 
 
 async def cluster_access(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
@@ -300,10 +301,10 @@ def _check(params: dict[str, Any]) -> None:
                 f"{option} is {params[option]!r}; such a name has lower-case letters, digits and - only,"
                 " at most 63 of them."
             )
-    if params["token_seconds"] < LEAST_TOKEN_SECONDS:
+    if not LEAST_TOKEN_SECONDS <= params["token_seconds"] <= MOST_TOKEN_SECONDS:
         raise _invalid(
-            f"token_seconds is {params['token_seconds']}; Kubernetes makes no token for less than"
-            f" {LEAST_TOKEN_SECONDS} s."
+            f"token_seconds is {params['token_seconds']}; Kubernetes makes tokens for"
+            f" {LEAST_TOKEN_SECONDS} to {MOST_TOKEN_SECONDS} s."
         )
 
 

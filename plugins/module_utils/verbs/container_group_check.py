@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.access import NAMESPACE
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import resolve_connection
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.kubeconfig import load_mapping
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, kind_of
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import LIMITS, MAX_SECONDS
 from ansible_collections.jobpods.controller.plugins.module_utils.pod import faults
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import parse_override
@@ -136,8 +137,9 @@ def _check_connection(values: Mapping[str, Any]) -> None:
             " one of them with an empty text."
         )
     if not isinstance(given.get("kubeconfig", ""), (str, Mapping)):
-        kind = type(given["kubeconfig"]).__name__
-        raise _invalid(f"kubeconfig must be a path or a mapping, but it is a {kind}.")
+        raise _invalid(f"kubeconfig must be a path or a mapping, but it is {kind_of(given['kubeconfig'])}.")
+    if isinstance(given.get("kubeconfig"), Mapping):
+        load_mapping(given["kubeconfig"]).choose(given.get("context"))
     if of_host:
         # Its certificate may be a file, which is read when it is used.
         alone = {name: given[name] for name in of_host if name != "ssl_ca_cert"}

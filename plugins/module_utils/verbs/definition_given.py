@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definitio
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.definition_of_template import (
     read_of_template,
 )
+
+MODULE = re.compile(r"\w+(\.\w+)*", re.ASCII)
+"""The name of a module, also a full one."""
 
 
 def read_definition(params: Mapping[str, Any], objects: ObjectStore, folder: Path) -> Definition:
@@ -104,8 +108,13 @@ class _Reader:
         return Definition(options, groups, organization, groups_given=called, notes=notes)
 
     def _check_arguments(self, given: Values) -> None:
-        """Refuses a command without one, as AWX does."""
+        """Refuses what is no module, and a command without one, as AWX does."""
         module = given["module_name"]
+        if not MODULE.fullmatch(module):
+            raise _invalid(
+                f"module_name is {module!r}; give the name of a module, for example ping or"
+                " ansible.builtin.service."
+            )
         if module.rpartition(".")[2] in ("command", "shell") and not given["module_args"].strip():
             raise _invalid(f"module_args is missing: the module {module} needs what it is to run.")
 

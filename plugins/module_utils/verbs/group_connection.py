@@ -56,12 +56,19 @@ def resolve_group_connection(
     """
     if credential_inputs is None:
         return resolve_connection(given_options(values), environ, home)
+    found = resolve_credential_connection(credential_inputs, environ, home)
+    return replace(found, source=f"the credential with the host {found.host}")
+
+
+def resolve_credential_connection(
+    inputs: Mapping[str, Any], environ: Mapping[str, str], home: Path
+) -> Connection:
+    """The connection of a `kubernetes_bearer_token` credential; arguments and failures as above."""
     try:
-        found = resolve_connection(credential_options(credential_inputs), environ, home)
+        return resolve_connection(credential_options(inputs), environ, home)
     except Failure as failure:
         words = failure.message.replace("api_key", "bearer_token")
         raise replace(failure, message=f"In the inputs of the credential: {words}") from failure
-    return replace(found, source=f"the credential with the host {found.host}")
 
 
 def group_namespace(values: Mapping[str, Any]) -> str:

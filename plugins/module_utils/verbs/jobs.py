@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import plain_text
+from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import MAX_SECONDS
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import (
     FINAL,
     job_facts,
@@ -39,7 +41,7 @@ LONG_SILENCE = 2 * OWNER_SILENCE
 async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Waits for a job that another process owns, and shows its output meanwhile."""
     job_id = int(request.params["job_id"])
-    patience = Patience(int(request.params["timeout"]) or None, request.limit)
+    patience = Patience(_timeout(request) or None, request.limit)
     leaving = asyncio.create_task(launcher.gone())
     async with open_store(request, feed) as opened:
         family = FollowedFamily(opened, feed, job_id)
@@ -71,7 +73,7 @@ async def job_wait(request: Request, feed: LauncherFeed, launcher: Launcher) -> 
 async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Asks the owner of a job to cancel it, and waits until it has."""
     job_id = int(request.params["job_id"])
-    patience = Patience(int(request.params["timeout"]), request.limit)
+    patience = Patience(_timeout(request), request.limit)
     async with open_store(request, feed) as opened:
         record = await opened.calls(opened.store.get, job_id)
         who = f"Job {job_id} ({record.name})"
@@ -113,6 +115,15 @@ async def job_cancel(request: Request, feed: LauncherFeed, launcher: Launcher) -
                 f" {_owner_silent(record) or how} {result['msg']}"
             )
         return result
+
+
+def _timeout(request: Request) -> int:
+    seconds = int(request.params["timeout"])
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise Failure(
+            "InvalidConfiguration", f"timeout is {seconds}; it must be from 0 to {MAX_SECONDS} (seconds)."
+        )
+    return seconds
 
 
 async def _pods_left(opened: OpenStore, record: JobRecord) -> list[JobRecord]:

@@ -24,17 +24,20 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.inventory_s
     TYPES_OF_SOURCES,
     check_file_name,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import MAX_SECONDS
+from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import MAX_SECONDS, MAX_SLICES
 from ansible_collections.jobpods.controller.plugins.module_utils.job.project.address import check_url
 from ansible_collections.jobpods.controller.plugins.module_utils.job.project.git import check_words
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import registry_key
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs import container_group_check
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.group_connection import (
+    resolve_credential_connection,
+)
 
 PATHS = {"project": ("local_path",), "inventory": ("path",)}
 """Options that are paths on the controller."""
 PATHS_OR_TEXTS = ("kubeconfig", "ssl_ca_cert")
 """Options of a container group that may be paths, and may be content."""
 MAX_FORKS = 1000
-MAX_SLICES = 1000
 
 Checker = Callable[[Values, Reader], Values]
 
@@ -89,7 +92,16 @@ def _credential(values: Values, reader: Reader) -> Values:
     if not values["credential_type"]:
         raise _invalid("credential_type is missing; a new credential needs one, for example machine.")
     kind = credential_type(values["credential_type"], "credential_type")
-    return {**values, "inputs": read_inputs(kind, values["inputs"], "inputs")}
+    inputs = read_inputs(kind, values["inputs"], "inputs")
+    if kind.name == "kubernetes_bearer_token":
+        # Its certificate may be a file, which is read when it is used.
+        resolve_credential_connection({**inputs, "ssl_ca_cert": None}, {}, Path())
+    if kind.name == "container_registry" and not registry_key(inputs["host"]):
+        raise _invalid(
+            f"inputs.host is {inputs['host']!r}; give a registry's name, with its port if it has one, for"
+            " example quay.io or registry.example.com:5000."
+        )
+    return {**values, "inputs": inputs}
 
 
 def _execution_environment(values: Values, reader: Reader) -> Values:
@@ -129,13 +141,17 @@ def _inventory_source(values: Values, reader: Reader) -> Values:
         raise _invalid("inventory is missing; a source belongs to one.")
     source = values["source"]
     if source == "file" and not os.path.isabs(values["source_path"]):
-        raise _invalid("source_path must be the absolute path of a file or folder on the controller.")
+        raise _invalid(
+            f"source_path is {values['source_path']!r}; it must be the absolute path of a file or folder on"
+            " the controller."
+        )
     if source == "scm":
         if values["source_project"] is None:
             raise _invalid("source_project is missing; source scm is a file of a project.")
         if values["source_path"] != "/" and not _is_within(values["source_path"]):
             raise _invalid(
-                "source_path must be the path of a file or folder within the project, or / for all of it."
+                f"source_path is {values['source_path']!r}; it must be the path of a file or folder within"
+                " the project, or / for all of it."
             )
     else:
         _refuse(values, ("source_project",), f"source {source}")

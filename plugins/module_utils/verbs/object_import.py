@@ -17,7 +17,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.obje
     ObjectEditor,
     ObjectStore,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, kind_of
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.awx.assets import Export, read_export
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.awx.importer import Imported, Importer
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.awx.keys import Key
@@ -35,7 +35,12 @@ _SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 async def object_import(request: Request, feed: LauncherFeed, launcher: Launcher) -> Result | None:
     """Makes the objects of an export; tells what was done, and what was left out."""
     params, folder = request.params, Path(request.folder)
-    export = read_export(_assets(params, folder), os.path.expanduser(params["projects_root"]))
+    root = os.path.expanduser(params["projects_root"])
+    if not os.path.isabs(root):
+        raise _invalid(
+            f"projects_root is {params['projects_root']!r}; it must be an absolute path, as in AWX."
+        )
+    export = read_export(_assets(params, folder), root)
     credentials = (asset.key for asset in export.assets if asset.key.kind == "credential")
     secrets = Secrets(params["secrets"], credentials)
     async with open_store(request, feed) as opened:
@@ -71,7 +76,7 @@ def _assets(params: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     if not isinstance(whole, Mapping):
         raise _invalid(
             f"{where} must be what awx.awx.export returns in assets: a mapping of organizations, projects and"
-            f" so on; it is a {type(whole).__name__}."
+            f" so on; it is {kind_of(whole)}."
         )
     return whole
 

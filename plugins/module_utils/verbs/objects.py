@@ -140,6 +140,10 @@ async def object_info(request: Request, feed: LauncherFeed, launcher: Launcher) 
     for name in ("name", "organization"):
         if params[name] is not None:
             filters[name] = params[name]
+    if params["organization"] is not None and "organization" not in kind.options:
+        raise Failure(
+            "InvalidConfiguration", f"organization is given, but a {kind.words} has none; leave it out."
+        )
     searchable = {"name", *kind.options} - kind.sealed
     unknown = sorted(set(filters) - searchable)
     if unknown:

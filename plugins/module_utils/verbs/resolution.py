@@ -239,12 +239,7 @@ class Resolver:
         """The inputs of a registry's credential that is given by name or inline."""
         option = "execution_environment.credential"
         if isinstance(given, Mapping):
-            if set(given) - {"credential_type", "inputs"} or not isinstance(given.get("inputs"), Mapping):
-                raise _invalid(
-                    f"{option} must be the name or id of a stored credential, or a mapping with"
-                    " credential_type and inputs."
-                )
-            found = credential_type(given.get("credential_type"), f"{option}.credential_type").name
+            found = credential_type(given["credential_type"], f"{option}.credential_type").name
             called, inputs = option, given["inputs"]
         else:
             stored = self._objects.get("credential", given, option, self._definition.organization)

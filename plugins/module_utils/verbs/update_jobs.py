@@ -57,6 +57,8 @@ def _source(
     objects: ObjectStore, called: str, inventory: str | None, organization: str | None
 ) -> StoredObject:
     """The inventory source of a name or id; its name need only be unique within its inventory."""
+    if organization is not None:
+        objects.get("organization", organization, "organization")
     if inventory is None:
         return objects.get("inventory_source", called, "inventory_source")
     owner = objects.get("inventory", inventory, "inventory", organization)

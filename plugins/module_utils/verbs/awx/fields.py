@@ -13,7 +13,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.inve
     parsed_mapping,
     plain_mapping,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, kind_of
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.awx.keys import (
     Key,
     Reference,
@@ -113,7 +113,7 @@ class Fields:
         self._taken = {"name", "natural_key", "organization", "related"}
         related = given.get("related") or {}
         if not isinstance(related, Mapping):
-            raise _invalid(f"related must be a mapping, but it is a {type(related).__name__}.")
+            raise _invalid(f"related must be a mapping, but it is {kind_of(related)}.")
         self._related: Mapping[str, Any] = related
 
     def take(self, name: str) -> Any:
@@ -171,7 +171,7 @@ class Fields:
         """The questions of a template."""
         survey = self._related.get("survey_spec") or {}
         if not isinstance(survey, Mapping):
-            raise _invalid(f"related.survey_spec must be a mapping, but it is a {type(survey).__name__}.")
+            raise _invalid(f"related.survey_spec must be a mapping, but it is {kind_of(survey)}.")
         questions = listed(survey.get("spec"), "related.survey_spec.spec")
         if not all(isinstance(question, Mapping) for question in questions):
             raise _invalid("related.survey_spec.spec must be a list of mappings.")
@@ -217,7 +217,7 @@ def listed(given: object, place: str) -> Sequence[Any]:
     if given in (None, {}):
         return []
     if not isinstance(given, (list, tuple)):
-        raise _invalid(f"{place} must be a list, but it is a {type(given).__name__}.")
+        raise _invalid(f"{place} must be a list, but it is {kind_of(given)}.")
     return given
 
 

@@ -13,7 +13,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.kind
     PROMPTS,
     WORKFLOW_PROMPTS,
 )
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, kind_of
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.awx.contents import read_content
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.awx.fields import (
     Fields,
@@ -47,7 +47,7 @@ def _credential(fields: Fields) -> None:
     fields.ignore("credential_type")
     inputs = fields.take("inputs") or {}
     if not isinstance(inputs, Mapping):
-        raise _invalid(f"inputs must be a mapping, but it is a {type(inputs).__name__}.")
+        raise _invalid(f"inputs must be a mapping, but it is {kind_of(inputs)}.")
     fields.asset.given["inputs"] = dict(inputs)
 
 

@@ -45,6 +45,8 @@ class Secrets:
         self._inputs: dict[Key, Values] = {}
         for index, secret in enumerate(given):
             place = f"secrets[{index}]"
+            if secret.get("credential_type") is not None:
+                credential_type(secret["credential_type"], f"{place}.credential_type")
             fitting = [key for key in keys if _fits(key, secret, place)]
             if len(fitting) != 1:
                 many = f"{len(fitting)} credentials" if fitting else "no credential that can be stored"

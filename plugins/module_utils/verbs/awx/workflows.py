@@ -14,7 +14,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.controller.inve
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.node_options import PROMPTS
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.workflow import LINKS
-from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
+from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure, kind_of
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.awx.keys import (
     Reference,
     Unknown,
@@ -85,7 +85,7 @@ def read_node(given: object, place: str) -> ExportedNode:
         raise _invalid(f"{place} must be a mapping with an identifier.")
     related = given.get("related") or {}
     if not isinstance(related, Mapping):
-        raise _invalid(f"{place}.related must be a mapping, but it is a {type(related).__name__}.")
+        raise _invalid(f"{place}.related must be a mapping, but it is {kind_of(related)}.")
     references = {name: read_key(given.get(name), f"{place}.{name}") for name in OBJECTS}
     return ExportedNode(
         given["identifier"],
@@ -125,7 +125,7 @@ def _keys(given: object, place: str) -> list[Reference]:
 
 def _list(given: object, place: str) -> Sequence[Any]:
     if not isinstance(given or [], (list, tuple)):
-        raise _invalid(f"{place} must be a list, but it is a {type(given).__name__}.")
+        raise _invalid(f"{place} must be a list, but it is {kind_of(given)}.")
     return given or []  # type: ignore[return-value]
 
 

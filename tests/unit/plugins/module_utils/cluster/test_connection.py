@@ -294,7 +294,7 @@ def test_no_connection_says_what_was_looked_for(home: Path, account: Path) -> No
         pytest.param(
             {}, {"K8S_AUTH_KUBECONFIG": "/no/such"}, "K8S_AUTH_KUBECONFIG names /no/such", id="K8S_AUTH"
         ),
-        pytest.param({"kubeconfig": 3}, {}, "must be a path or a mapping, not int", id="type"),
+        pytest.param({"kubeconfig": 3}, {}, "must be a path or a mapping, but it is a number", id="type"),
         pytest.param(
             {"kubeconfig": "/x", "host": HOST}, {}, "kubeconfig and host exclude each other", id="both"
         ),

@@ -148,10 +148,12 @@ def test_no_truth(given: object) -> None:
     assert message == f"inputs.verify_ssl is {given!r}; it must be true or false."
 
 
-@pytest.mark.parametrize("value", [[SECRET], {"a": SECRET}, True], ids=lambda value: type(value).__name__)
-def test_text_that_is_none(value: object) -> None:
+@pytest.mark.parametrize(
+    ("value", "kind"), [([SECRET], "a list"), ({"a": SECRET}, "a mapping"), (True, "true")], ids=str
+)
+def test_text_that_is_none(value: object, kind: str) -> None:
     message = refused("source_control", {"password": value})
-    assert message == f"inputs.password must be text, but it is a {type(value).__name__}."
+    assert message == f"inputs.password must be text, but it is {kind}."
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\nmore"], ids=repr)

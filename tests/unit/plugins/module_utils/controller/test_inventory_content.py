@@ -108,7 +108,7 @@ def test_names_and_variables_become_texts() -> None:
     [
         pytest.param({"web": ["a"]}, "content.web must be a group, .* but it is a list", id="group"),
         pytest.param({"web": {"host": {}}}, "content.web has 'host'; a group has hosts, vars", id="section"),
-        pytest.param({"web": {"hosts": "a"}}, "content.web.hosts must be a mapping, .* a str", id="hosts"),
+        pytest.param({"web": {"hosts": "a"}}, "content.web.hosts must be .* but it is text", id="hosts"),
         pytest.param(
             {"web": {"children": {"x": {"vars": [1]}}}},
             "content.web.children.x.vars must be a mapping, but it is a list",

@@ -73,7 +73,7 @@ def test_what_is_read(given: object, expected: dict[str, Any]) -> None:
         ),
         pytest.param("a: 2024-13-45", "variables is not valid YAML: month must be", id="date"),
         pytest.param("- secret", "variables must be a mapping, but it is a list", id="list"),
-        pytest.param("secret", "variables must be a mapping, but it is a str", id="text"),
+        pytest.param("secret", "variables must be a mapping, but it is text", id="text"),
         pytest.param(["secret"], "variables must be a mapping, but it is a list", id="given list"),
         pytest.param(VAULTED, "variables is vaulted as a whole; give its decrypted text", id="vaulted"),
         pytest.param("a: &a [*a]", r"variables.a\[0\] is within itself", id="endless"),

@@ -72,7 +72,7 @@ def lookup(connection: Connection) -> Lookup:
 )
 def test_nothing_is_found(lookup: Lookup, called: object) -> None:
     assert lookup.find(PROJECT, called) is None
-    with pytest.raises(Failure, match=r"^project: there is no project ") as caught:
+    with pytest.raises(Failure, match=r"^project(: there is no project | is empty; give the name)") as caught:
         lookup.get(PROJECT, called, "project")
     assert caught.value.reason == "InvalidConfiguration"
     assert caught.value.message.endswith("(there are: x, x, y, z).")

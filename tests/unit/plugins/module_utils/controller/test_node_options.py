@@ -101,11 +101,11 @@ WRONG = {
     "no identifier": ({"unified_job_template": runs()}, "workflow_nodes[0].identifier is missing"),
     "identifier is a number": ({"identifier": 5}, "workflow_nodes[0].identifier is missing"),
     "identifier too long": (node("x" * 513), "workflow_nodes[0].identifier is missing"),
-    "unknown field": (node("a", limits="x"), f"{A} has 'limits'; it has identifier, state,"),
+    "unknown field": (node("a", limits="x"), f"{A} has 'limits'; did you mean limit?"),
     "state": (node("a", state="exists"), f"{A}.state is 'exists'; it must be present or absent"),
     "no target": ({"identifier": "a"}, f"{TARGET} is missing; give name and type, one of job_template,"),
-    "target is a name": ({"identifier": "a", "unified_job_template": "build"}, f"{TARGET} is missing"),
-    "no type": (node("a", {"name": "build"}), f"{TARGET}.type is None; it must be one of job_template,"),
+    "target is a name": ({"identifier": "a", "unified_job_template": "build"}, f"{TARGET} must be a mapping"),
+    "no type": (node("a", {"name": "build"}), f"{TARGET}.type is missing; it must be one of job_template,"),
     "unknown type": (node("a", runs("x", "play")), f"{TARGET}.type is 'play'; it must be one of"),
     "approval": (
         node("a", runs("x", "workflow_approval")),
@@ -166,7 +166,7 @@ WRONG = {
     ),
     "links are no list": (
         node("a", related={"success_nodes": "b"}),
-        f"{A}.related.success_nodes must be a list, but it is a str",
+        f"{A}.related.success_nodes must be a list, but it is text",
     ),
     "link without identifier": (
         node("a", related={"success_nodes": [{"name": "b"}]}),

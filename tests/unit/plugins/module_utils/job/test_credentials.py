@@ -233,12 +233,12 @@ OF_MACHINE = (
         ),
         pytest.param(
             [machine(password={"a": SECRET})],
-            "credentials[0].inputs.password must be text, but it is a dict.",
+            "credentials[0].inputs.password must be text, but it is a mapping.",
             id="mapping",
         ),
         pytest.param(
             [machine(become_password=True)],
-            "credentials[0].inputs.become_password must be text, but it is a bool.",
+            "credentials[0].inputs.become_password must be text, but it is true.",
             id="boolean",
         ),
         *(

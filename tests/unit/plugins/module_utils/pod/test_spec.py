@@ -374,7 +374,9 @@ REMOVED = "pod_spec_override removes spec.containers; a job needs its worker con
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        pytest.param("a: [", "pod_spec_override is neither YAML nor JSON: while parsing", id="no-yaml"),
+        pytest.param(
+            "a: [", "pod_spec_override is neither YAML nor JSON (line 1, column 5): expected", id="no-yaml"
+        ),
         pytest.param("just words", "must be a mapping (a Pod), but it is a text", id="text"),
         pytest.param("5", "must be a mapping (a Pod), but it is a number", id="number"),
         pytest.param([{"spec": {}}], "must be a mapping (a Pod), but it is a list", id="list"),

@@ -38,5 +38,5 @@ def test_option_under_two_names_is_refused() -> None:
 
 
 def test_mapping_under_another_name_is_checked_too() -> None:
-    with pytest.raises(Failure, match="credentials\\[0\\]: Missing required arguments: inputs"):
+    with pytest.raises(Failure, match="credentials\\[0\\].inputs is missing"):
         validated("container_group_job", {"credential": [{"credential_type": "machine"}]})

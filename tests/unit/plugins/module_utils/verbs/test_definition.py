@@ -587,7 +587,7 @@ def test_groups_of_an_inline_definition(shelf: Shelf, given: dict[str, Any], gro
     ("given", "words"),
     [
         ({"container_group": "gone"}, "container_group: there is no container group 'gone'"),
-        ({"container_group": ["one"]}, "container_group: there is no container group"),
+        ({"container_group": ["one"]}, "container_group must be the name of a stored one, or a mapping with"),
         ({"instance_groups": ["gone"]}, "instance_groups[0]: there is no container group 'gone'"),
         ({"instance_groups": []}, "instance_groups is empty; name a container group, or leave it out."),
         (

@@ -345,7 +345,7 @@ async def test_a_credential_of_another_type_is_told(stocked: User, kind: str, ty
         pytest.param(
             "inventory_source",
             {"inventory": "hosts", "source": "file", "source_path": "hosts.yml"},
-            "source_path must be the absolute path",
+            "source_path is 'hosts.yml'; it must be the absolute path",
             id="relative file",
         ),
         pytest.param(
@@ -358,7 +358,7 @@ async def test_a_credential_of_another_type_is_told(stocked: User, kind: str, ty
             pytest.param(
                 "inventory_source",
                 {"inventory": "hosts", "source": "scm", "source_project": "code", "source_path": path},
-                "source_path must be the path of a file or folder within the project, or / for all of it.",
+                f"source_path is {path!r}; it must be the path of a file or folder within the project, or /",
                 id=f"path {path!r} in a project",
             )
             for path in ("", ".", "..", "../hosts", "a/../../hosts", "/etc/hosts")

@@ -96,7 +96,7 @@ def test_image_of_the_job_goes_without_the_login_of_the_group_s(objects: ObjectS
             "execution_environment.credential is of type vault; it must be container_registry.",
             id="inline",
         ),
-        pytest.param(INPUTS, "execution_environment.credential must be the name or id", id="bare inputs"),
+        pytest.param(INPUTS, "execution_environment.credential has no option host; it has", id="bare inputs"),
         pytest.param(
             {"credential_type": "container_registry", "inputs": {"host": "quay.io"}},
             "execution_environment.credential has no username",
