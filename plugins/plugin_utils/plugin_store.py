@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible import constants
 from ansible.errors import AnsibleParserError
 from ansible.inventory.helpers import get_group_vars
 from ansible.module_utils.basic import missing_required_lib
@@ -21,11 +22,24 @@ from ansible.utils.vars import combine_vars
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import store_options
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import LIBRARIES
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.option_checks import troubles
 
 if TYPE_CHECKING:
     from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobStore
 
 STORE_OPTIONS = ("database_url", "secret_key_file", "data_dir")
+
+
+KINDS = {"boolean": "bool", "integer": "int", "string": "str", "dictionary": "dict"}
+"""Names that documentation has for types, too."""
+
+
+def _spec(option: Mapping[str, Any]) -> dict[str, Any]:
+    """What an argument spec would say of a documented option; one of the environment's is not missed."""
+    kind = str(option.get("type") or "raw")
+    found = {name: option[name] for name in ("choices", "elements", "aliases") if option.get(name)}
+    required = bool(option.get("required")) and not option.get("env")
+    return {**found, "type": KINDS.get(kind, kind), "required": required}
 
 
 class StoreInventoryPlugin(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]  # no types
@@ -46,11 +60,28 @@ class StoreInventoryPlugin(BaseInventoryPlugin, Constructable, Cacheable):  # ty
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Reads the configuration, then the store or what is cached of it, and fills the inventory."""
         super().parse(inventory, loader, path, cache)
+        self._check(loader.load_from_file(path))
         self._read_config_data(path)
         try:
             self.fill(self._cached(path, cache), path)
         except Failure as failure:
-            raise AnsibleParserError(f"{failure.message} {failure.hint}".strip()) from failure
+            # Not from it: Ansible would say the same twice.
+            raise AnsibleParserError(f"{failure.message} {failure.hint}".strip()) from None
+
+    def _check(self, given: object) -> None:
+        """Refuses options that Ansible would take for something else, or not look at.
+
+        Raises:
+            AnsibleParserError: with a sentence for each wrong option.
+        """
+        if not isinstance(given, Mapping):
+            return  # which Ansible says itself
+        known = {str(name): value for name, value in given.items() if value is not None}
+        plain = {name: value for name, value in known.items() if "{{" not in str(value)}
+        documented = constants.config.get_configuration_definitions("inventory", self._load_name)
+        wrong = troubles(plain, {name: _spec(option) for name, option in documented.items()}, "", self.NAME)
+        if wrong:
+            raise AnsibleParserError(" ".join(wrong))
 
     def read(self) -> Any:
         """What is read, as JSON knows it, and kept in the cache."""

@@ -323,7 +323,7 @@ def test_names_of_files(jobs: Jobs, tmp_path: Path, name: str) -> None:
     ("options", "words"),
     [
         pytest.param({"statuses": ["successful"]}, "successful", id="status"),
-        pytest.param({"job_ids": [1, "first"]}, "job_ids: 'first' is no number of a job", id="id"),
+        pytest.param({"job_ids": [1, "first"]}, "job_ids[1] is 'first'; it must be a whole number", id="id"),
         pytest.param({"data_dir": "/nowhere"}, "There is no store /nowhere/jobpods.db", id="store"),
     ],
 )
