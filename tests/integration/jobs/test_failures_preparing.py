@@ -86,7 +86,7 @@ def test_an_inventory_that_does_not_exist(controller: Controller, job: Options) 
     [
         pytest.param({"playbok": "x"}, ["playbok", "playbook"], id="unknown option"),
         pytest.param({"forks": "many"}, ["forks", "many"], id="wrong type"),
-        pytest.param({"job_type": "dry"}, ["job_type", "dry", "run, check"], id="wrong choice"),
+        pytest.param({"job_type": "dry"}, ["job_type", "dry", "run or check"], id="wrong choice"),
         pytest.param({"timeout": -1}, ["timeout", "-1"], id="out of range"),
         pytest.param(
             {"container_group": {"namspace": "x"}}, ["namspace", "container_group"], id="unknown suboption"

@@ -17,7 +17,6 @@ import pytest
 import yaml
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import ARGUMENTS, INLINE
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.option_checks import rule_of
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.store_arguments import STORE
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.stock import Stock
 
@@ -124,16 +123,13 @@ def _inner_spec(option: str, rule: Mapping[str, Any]) -> Mapping[str, Any]:
 def given_of(given: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[str]:
     """The options that a case gives, in the same form; also those of mappings in mappings."""
     for name, value in given.items():
-        rule = rule_of(name, spec)
-        if rule is None:
-            continue
-        option = next(each for each in spec if name in (each, *spec[each].get("aliases", ())))
-        yield option
-        for each in value if isinstance(value, list) else [value]:
-            if isinstance(each, Mapping):
-                inner = _inner_spec(option, rule)
-                for path in given_of(each, inner):
-                    yield path if "." in path else f"{option}.{path}"
+        for option, rule in spec.items():
+            if name in (option, *rule.get("aliases", ())):
+                yield option
+                for each in value if isinstance(value, list) else [value]:
+                    if isinstance(each, Mapping):
+                        for path in given_of(each, _inner_spec(option, rule)):
+                            yield path if "." in path else f"{option}.{path}"
 
 
 def test_every_option_of_every_module_is_in_the_list() -> None:
