@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import get_shell_plugin
 from ansible.utils.display import Display
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import refused
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import OF_JOBS, refused
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.background import start
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import call
@@ -29,6 +29,9 @@ TaskVars = dict[str, Any]
 
 ASYNC_LIMIT = "_jobpods_async_limit"
 """Attribute of a task in which its `async` is kept."""
+
+SHOWS_RESULTS = 3
+"""The verbosity from which on Ansible shows the results of jobs that ended well."""
 
 show_lines_at_once()  # here, because Ansible's main process, which does the writing, only loads this file
 
@@ -47,11 +50,12 @@ class OnController(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         limit = self._take_async()
         result: dict[str, Any] = super().run(tmp, task_vars)
         verb = str(self._task.action).rpartition(".")[2]
+        given = self.given()
         try:
-            params = self.resolve(validated(verb, self._task.args), task_vars)
+            params = self.resolve(validated(verb, given), task_vars)
             return {**result, **self._do(verb, params, limit, task_vars)}
         except Failure as failure:
-            named = self._task.args.get("name") or self._task.args.get("playbook") or ""
+            named = given.get("name") or given.get("playbook") or ""
             answer = refused(verb, failure, name=str(named), controller_node=socket.gethostname())
             return {**result, **answer}
 
@@ -88,7 +92,19 @@ class OnController(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         with ended_with_the_main_process():
             result = call(request, display.show)
             display.closing(result)
+        return self._not_shown_twice(result) if verb in OF_JOBS else result
+
+    def _not_shown_twice(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The result, with which Ansible does not show the playbook's output again."""
+        if Display().verbosity < SHOWS_RESULTS:
+            result = {**result, "_ansible_verbose_override": True}
+        if result["failed"] and not self._task.register:  # it would show all of it, and nobody can read it
+            result = {**result, "stdout": "", "stdout_truncated": bool(result["stdout"])}
         return result
+
+    def given(self) -> dict[str, Any]:
+        """The parameters, before they are validated: here those of the task."""
+        return dict(self._task.args)
 
     def resolve(self, params: dict[str, Any], task_vars: TaskVars) -> dict[str, Any]:
         """Replaces what only Ansible can know; nothing here."""

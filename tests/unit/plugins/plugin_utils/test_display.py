@@ -163,6 +163,33 @@ def test_neighbours_of_one_colour_are_one_message_to_ansible() -> None:
     ]
 
 
+def test_lines_of_a_recap_and_of_a_difference_have_their_own_colours() -> None:
+    """As those of Ansible have; a pod may call an event so whatever is in it."""
+    recap = "ok=1    changed={}    unreachable={}    failed=0    skipped=0    rescued=0    ignored=0"
+    paper = shown(
+        output(
+            ("playbook_on_stats", False, "\nPLAY RECAP ***\n" + f"a : {recap.format(0, 0)}"),
+            ("playbook_on_stats", False, f"b : {recap.format(1, 0)}\nc : {recap.format(1, 1)}"),
+            ("playbook_on_stats", False, "changed=many unreachable=0 failed=0"),
+            ("runner_on_file_diff", False, "--- before\n+++ after\n@@ -1 +1 @@\n same\n-old\n+new\n"),
+        )
+    )
+    assert [(text.partition(" : ")[0], color) for text, color in paper.shown] == [
+        ("\nPLAY RECAP ***", None),
+        ("a", OK),
+        ("b", CHANGED),
+        ("c", ERROR),
+        ("changed=many unreachable=0 failed=0", None),
+        ("--- before", constants.COLOR_DIFF_REMOVE),
+        ("+++ after", constants.COLOR_DIFF_ADD),
+        ("@@ -1 +1 @@", constants.COLOR_DIFF_LINES),
+        (" same", None),
+        ("-old", constants.COLOR_DIFF_REMOVE),
+        ("+new", constants.COLOR_DIFF_ADD),
+        ("", None),
+    ]
+
+
 def test_with_no_log_the_output_is_not_shown_and_the_steps_are() -> None:
     paper = shown(JOB, step("created"), output(("runner_on_ok", False, "secret")), output=False)
     assert paper.lines == ["job 7: site.yml", "job 7: created"]
