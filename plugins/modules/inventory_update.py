@@ -71,7 +71,9 @@ status:
   returned: always
   type: str
 stdout:
-  description: What the inventory plugin printed.
+  description:
+    - What the inventory plugin printed.
+    - Empty where the task fails and does not register its result, since it was shown already.
   returned: always
   type: str
 stdout_truncated:

@@ -68,7 +68,9 @@ status:
   returned: always
   type: str
 stdout:
-  description: What git, or the download, printed.
+  description:
+    - What git, or the download, printed.
+    - Empty where the task fails and does not register its result, since it was shown already.
   returned: always
   type: str
 stdout_truncated:

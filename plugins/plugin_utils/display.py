@@ -11,7 +11,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from ansible import constants
+from ansible.release import __version__ as ansible_version
 
+TELLS_FAILURES = tuple(map(int, ansible_version.split(".")[:2])) >= (2, 19)
+"""Whether Ansible itself shows the message of a failure in a line of its own, before its result."""
 LINE_BY_LINE = frozenset(("playbook_on_stats", "runner_on_file_diff"))
 """Events whose lines have colours of their own."""
 RECAP = re.compile(r" changed=(\d+) +unreachable=(\d+) +failed=(\d+) ")
@@ -112,16 +115,19 @@ class JobDisplay:
         self._step(job_id, "started" if child else name)
 
     def closing(self, result: dict[str, Any]) -> None:
-        """Shows how the job ended, in one line; Ansible itself shows failures."""
+        """Shows how the job ended, in one line, where Ansible itself does not."""
         job = result.get("job")
-        if job and job["id"] is not None and not result["failed"]:
+        if not job or (TELLS_FAILURES if result["failed"] else job["id"] is None):
+            return
+        color = constants.COLOR_CHANGED if result["changed"] else constants.COLOR_OK
+        if job["id"] is not None:
             self._jobs.setdefault(job["id"], f"job {job['id']}")
-            told = f"Job {job['id']} ({job['name']}) "  # which the job's first line has told already
-            self._step(
-                job["id"],
-                result["msg"].removeprefix(told),
-                constants.COLOR_CHANGED if result["changed"] else constants.COLOR_OK,
-            )
+        told = f"Job {job['id']} ({job['name']}) "  # which the job's first line has told already
+        self._step(
+            job["id"],
+            result["msg"].removeprefix(told),
+            constants.COLOR_ERROR if result["failed"] else color,
+        )
 
     def _mark(self, job_id: int | None) -> str:
         """Whose line it is."""

@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import get_shell_plugin
 from ansible.utils.display import Display
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import OF_JOBS, refused
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import LAUNCHING, refused
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.background import start
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import call
@@ -30,6 +30,8 @@ TaskVars = dict[str, Any]
 ASYNC_LIMIT = "_jobpods_async_limit"
 """Attribute of a task in which its `async` is kept."""
 
+SHOWN_LIVE = LAUNCHING | {"job_wait"}
+"""Verbs with which the playbook's output is seen while it runs."""
 SHOWS_RESULTS = 3
 """The verbosity from which on Ansible shows the results of jobs that ended well."""
 
@@ -92,7 +94,7 @@ class OnController(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         with ended_with_the_main_process():
             result = call(request, display.show)
             display.closing(result)
-        return self._not_shown_twice(result) if verb in OF_JOBS else result
+        return self._not_shown_twice(result) if verb in SHOWN_LIVE else result
 
     def _not_shown_twice(self, result: dict[str, Any]) -> dict[str, Any]:
         """The result, with which Ansible does not show the playbook's output again."""

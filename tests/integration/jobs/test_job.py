@@ -123,6 +123,23 @@ def test_options_reach_the_inner_run(controller: Controller, job: Options) -> No
         assert absent not in result["stdout"]
 
 
+def test_output_that_was_shown_is_not_shown_again_in_a_result(controller: Controller, job: Options) -> None:
+    """Neither by -v, where the task ends well, nor where it fails and nobody could read its result."""
+    launch = {"jobpods.controller.container_group_job": job}
+    played = controller.play([launch], "-v")
+    assert played.terminal.count("hello from the pod") == 1, played.terminal
+    assert "hello from the pod" in played.result["stdout"]
+    controller.project(site=[{"name": "Break", "ansible.builtin.fail": {"msg": "hello from the pod"}}])
+    book = [{"hosts": "localhost", "gather_facts": False, "tasks": [launch]}]
+    controller.write("book.yml", book)
+    rc, terminal = controller.ansible_playbook("book.yml")
+    assert rc == 2, terminal
+    assert "TASK [Break]" in terminal
+    assert terminal.count("TASK [Break]") == 1
+    assert '"stdout": ""' in terminal
+    assert '"stdout_truncated": true' in terminal
+
+
 def test_start_at_task(controller: Controller, job: Options) -> None:
     site: list[Options] = [
         {"ansible.builtin.debug": {"msg": "before"}},

@@ -119,7 +119,7 @@ def test_our_options_are_not_the_playbook_s(
 def test_what_lies_in_the_folder_with_ansible_cfg_is_sent(
     controller: Controller, pods: list[str], inventory: list[str]
 ) -> None:
-    controller.write("ansible.cfg", "[defaults]\nroles_path = parts\n")
+    controller.write("ansible.cfg", "[defaults]\nroles_path = parts\nstrategy = free\n")
     controller.write("parts/shop/tasks/main.yml", [told("{{ lookup('ansible.builtin.file', '../note') }}")])
     play = {"hosts": "db1", "gather_facts": False, "roles": ["shop"]}
     controller.write("books/site.yml", [play])

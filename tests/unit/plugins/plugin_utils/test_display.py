@@ -11,6 +11,7 @@ import pytest
 from ansible import constants
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
+from ansible_collections.jobpods.controller.plugins.plugin_utils import display
 from ansible_collections.jobpods.controller.plugins.plugin_utils.display import JobDisplay, event_color
 
 OK, CHANGED, ERROR = constants.COLOR_OK, constants.COLOR_CHANGED, constants.COLOR_ERROR
@@ -48,9 +49,9 @@ def step(text: str, verbosity: int = 0, job: int | None = 7) -> dict[str, Any]:
 
 def shown(*messages: dict[str, Any], **how: Any) -> Paper:
     paper = Paper(how.pop("verbosity", 0))
-    display = JobDisplay(paper, **how)
+    shows = JobDisplay(paper, **how)
     for message in messages:
-        display.show(message)
+        shows.show(message)
     return paper
 
 
@@ -226,11 +227,9 @@ def test_colours_are_those_of_ansible_s_default_callback(
 @pytest.mark.parametrize(("changed", "color"), [(True, CHANGED), (False, OK)])
 def test_good_end_is_told_in_one_line(changed: bool, color: str) -> None:
     paper = Paper()
-    display = JobDisplay(paper, host="web1")
-    display.show(JOB)
-    display.closing(
-        {"failed": False, "changed": changed, "msg": "Job 7 (site.yml) successful.", "job": FACTS}
-    )
+    shows = JobDisplay(paper, host="web1")
+    shows.show(JOB)
+    shows.closing({"failed": False, "changed": changed, "msg": "Job 7 (site.yml) successful.", "job": FACTS})
     assert paper.shown[-1] == ("[web1] job 7: successful.", color)
 
 
@@ -248,7 +247,35 @@ def test_good_end_has_the_job_s_number_where_nothing_was_told_before() -> None:
         pytest.param({"failed": False, "changed": False, "jobs": []}, id="job-info"),
     ],
 )
-def test_what_ansible_shows_by_itself_is_not_shown_twice(result: dict[str, Any]) -> None:
+def test_what_ansible_shows_by_itself_is_not_shown_twice(
+    result: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(display, "TELLS_FAILURES", True)
     paper = Paper()
     JobDisplay(paper).closing(result)
     assert paper.shown == []
+
+
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [
+        pytest.param(
+            {"failed": True, "changed": True, "msg": "Job 7 (site.yml) error: no", "job": FACTS},
+            "job 7: error: no",
+            id="failed",
+        ),
+        pytest.param(
+            refusal(Failure("InvalidConfiguration", "no", hint="Try.")),
+            "jobpods: InvalidConfiguration: no. Try.",
+            id="refused",
+        ),
+    ],
+)
+def test_a_failure_is_told_where_ansible_would_hide_it_in_the_result(
+    result: dict[str, Any], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ansible-core does before 2.19."""
+    monkeypatch.setattr(display, "TELLS_FAILURES", False)
+    paper = Paper()
+    JobDisplay(paper).closing(result)
+    assert paper.shown == [(line, ERROR)]
