@@ -120,13 +120,14 @@ def _machine(arguments: CommandLine, passwords: Passwords) -> dict[str, str]:
 
 
 def _key(path: str) -> str:
+    """The text of a private key; one of ansible.cfg may be a file that only the pod has."""
     try:
         return Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeError) as exc:
+        if path == constants.DEFAULT_PRIVATE_KEY_FILE:
+            return ""
         why = exc.strerror if isinstance(exc, OSError) else "it is no text"
-        raise _invalid(
-            f"--private-key (or private_key_file in ansible.cfg) {path} can't be read: {why}."
-        ) from exc
+        raise _invalid(f"--private-key {path} can't be read: {why}.") from exc
 
 
 def vault_options(vaults: Iterable[VaultCredential]) -> list[Options]:

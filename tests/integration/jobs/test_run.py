@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from ansible_collections.jobpods.controller.tests.integration.conftest import LOCAL
+from ansible_collections.jobpods.controller.tests.integration.conftest import IMAGE, LOCAL
 from ansible_collections.jobpods.controller.tests.integration.objects.conftest import jobs_of
 from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller
 
@@ -119,44 +124,43 @@ def test_our_options_are_not_the_playbook_s(
 def test_what_lies_in_the_folder_with_ansible_cfg_is_sent(
     controller: Controller, pods: list[str], inventory: list[str]
 ) -> None:
-    controller.write("ansible.cfg", "[defaults]\nroles_path = parts\nstrategy = free\n")
-    controller.write("parts/shop/tasks/main.yml", [told("{{ lookup('ansible.builtin.file', '../note') }}")])
-    play = {"hosts": "db1", "gather_facts": False, "roles": ["shop"]}
-    controller.write("books/site.yml", [play])
-    controller.write("note", "at the top")
-    rc, terminal = controller.ansible_playbook(*inventory, RUN, "-e", "playbook=books/site.yml", *pods)
+    user = controller.elsewhere("shop")
+    user.write("ansible.cfg", "[defaults]\nroles_path = parts\nstrategy = free\n")
+    user.write("parts/shop/tasks/main.yml", [told("{{ lookup('ansible.builtin.file', '../note') }}")])
+    user.write("books/site.yml", [{"hosts": "db1", "gather_facts": False, "roles": ["shop"]}])
+    user.write("note", "at the top")
+    rc, terminal = user.ansible_playbook(*inventory, RUN, "-e", "playbook=books/site.yml", *pods)
     assert rc == 0, terminal
     assert MESSAGE.findall(terminal) == ["at the top"]
-    assert [job.name for job in jobs_of(controller)] == ["books/site.yml"]
+    assert [job.name for job in jobs_of(user)] == ["books/site.yml"]
 
 
 def test_vaulted_files_are_read_with_the_passwords_of_the_command_line(
     controller: Controller, pods: list[str], inventory: list[str]
 ) -> None:
+    user = controller.elsewhere("shop")
     # The project's own configuration names a password file that the pod does not have.
-    controller.write("home/old", "an old password")
-    controller.write("ansible.cfg", "[defaults]\nvault_password_file = ~/old\n")
-    play = {"hosts": "db1", "gather_facts": False, "vars_files": ["vars.yml"]}
-    tell = told("{{ of_inventory }} {{ of_book }} {{ of_file }}")
-    controller.write("site.yml", [{**play, "tasks": [tell]}])
-    for name, path in (
-        ("of_inventory", "inventory/group_vars/all.yml"),
-        ("of_book", "group_vars/all.yml"),
-        ("of_file", "vars.yml"),
+    user.write("home/old", "an old password")
+    user.write("ansible.cfg", "[defaults]\nvault_password_file = ~/old\n")
+    tell = told("{{ of_inventory }}, {{ of_book }}, {{ of_file }}")
+    user.write(
+        "site.yml", [{"hosts": "db1", "gather_facts": False, "vars_files": ["vars.yml"], "tasks": [tell]}]
+    )
+    passwords: list[str] = []
+    for name, machine, path in (
+        ("of_inventory", controller, "inventory/group_vars/all.yml"),
+        ("of_book", user, "group_vars/all.yml"),
+        ("of_file", user, "vars.yml"),
     ):
-        password = controller.write(f"home/{name}", f"password {name}")
-        vaulted = controller.write(path, f"{name}: secret {name}\n")
+        password = user.write(f"home/{name}", f"password {name}")
+        vaulted = machine.write(path, f"{name}: secret {name}\n")
         label = "prod" if name == "of_file" else "default"
-        controller.vault(
-            "encrypt", "--encrypt-vault-id", label, "--vault-id", f"{label}@{password}", str(vaulted)
-        )
-    home = controller.folder / "home"
-    passwords = ["--vault-id", f"prod@{home}/of_file"]
-    for name in ("of_inventory", "of_book"):
-        passwords += ["--vault-password-file", f"{home}/{name}"]
-    rc, terminal = controller.ansible_playbook(*inventory, RUN, "-e", "playbook=site.yml", *passwords, *pods)
+        user.vault("encrypt", "--encrypt-vault-id", label, "--vault-id", f"{label}@{password}", str(vaulted))
+        given = ["--vault-id", f"prod@{password}"], ["--vault-password-file", str(password)]
+        passwords += given[label != "prod"]
+    rc, terminal = user.ansible_playbook(*inventory, RUN, "-e", "playbook=site.yml", *passwords, *pods)
     assert rc == 0, terminal
-    assert MESSAGE.findall(terminal) == ["secret of_inventory secret of_book secret of_file"]
+    assert MESSAGE.findall(terminal) == ["secret of_inventory, secret of_book, secret of_file"]
 
 
 def test_variables_beside_the_playbook_rank_as_they_do_here(controller: Controller, pods: list[str]) -> None:
@@ -172,6 +176,55 @@ def test_variables_beside_the_playbook_rank_as_they_do_here(controller: Controll
     rc, there = controller.ansible_playbook(*given, RUN, "-e", "playbook=shop/site.yml", *pods)
     assert rc == 0, there
     assert MESSAGE.findall(there) == MESSAGE.findall(here) == ["port 3"]
+
+
+# --- hosts that are reached over SSH -----
+
+HOSTS = Path(__file__).parents[3] / "playbooks/files/demo_hosts.py"
+
+
+@pytest.fixture
+def servers(controller: Controller, kubeconfig: Path) -> Iterator[list[str]]:
+    """Two hosts with sshd; the part of a command line that names them. Their key is the file `key`."""
+    namespace = f"test-{uuid4().hex[:8]}"
+    key = controller.folder / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    public = key.with_suffix(".pub").read_text()
+    command = [sys.executable, str(HOSTS)]
+    try:
+        started = subprocess.run(
+            [*command, "start", str(kubeconfig), namespace, IMAGE, public],
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        yield ["-i", str(controller.write("servers.yml", json.loads(started.stdout)))]
+    finally:
+        subprocess.run([*command, "stop", str(kubeconfig), namespace], check=True)
+
+
+def test_users_keys_and_passwords_of_the_command_line(
+    controller: Controller, pods: list[str], servers: list[str]
+) -> None:
+    words = {name: controller.write(f"home/{name}", f"{name}-word\n") for name in ("deploy", "root")}
+    users = "useradd --create-home deploy && printf 'deploy:deploy-word\\nroot:root-word\\n' | chpasswd"
+    whoami = [
+        {"ansible.builtin.command": "whoami", "register": "me"},
+        told("{{ inventory_hostname }} {{ me.stdout }}"),
+    ]
+    controller.project("shop", users=[{"ansible.builtin.shell": users}, *whoami], whoami=whoami)
+    run = [*servers, RUN, *pods, "-e"]
+    rc, terminal = controller.ansible_playbook(
+        *run, "playbook=shop/users.yml", "-u", "root", "--private-key", "key"
+    )
+    assert rc == 0, terminal
+    assert sorted(MESSAGE.findall(terminal)) == ["web1 root", "web2 root"]
+    login = ["playbook=shop/whoami.yml", "-u", "deploy", "--connection-password-file", str(words["deploy"])]
+    become = ["-b", "--become-method", "su", "--become-password-file", str(words["root"])]
+    for more, expected in (([], "deploy"), (become, "root")):
+        rc, terminal = controller.ansible_playbook(*run, *login, *more, "--limit", "web2")
+        assert rc == 0, terminal
+        assert MESSAGE.findall(terminal) == [f"web2 {expected}"]
+        assert "-word" not in terminal
 
 
 # --- how it ends -----
@@ -231,7 +284,7 @@ def test_the_connection_of_the_environment_and_a_namespace(
 ) -> None:
     user = Controller(tmp_path, {"K8S_AUTH_KUBECONFIG": str(kubeconfig)})
     user.write("shop/site.yml", LOCAL_PLAY)
-    image = '{"execution_environment": {"image": "localhost/jobpods-job:latest", "pull": "missing"}}'
+    image = json.dumps({"execution_environment": {"image": IMAGE, "pull": "missing"}})
     rc, terminal = user.ansible_playbook(
         RUN, "-e", "playbook=shop/site.yml", "-e", image, "-e", f"pod_namespace={namespace}"
     )
