@@ -35,10 +35,6 @@ LAUNCH = "container_group_job"
 class ActionModule(OnController):
     """Has a job launched that does what the command line says, and shows it live."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Runs the playbook; the result is short, as nobody can use more of it than its message."""
-        return ended(super().run(tmp, task_vars))
-
     def given(self) -> dict[str, Any]:
         """The options are extra variables; what they have for the playbook itself is left as it is."""
         extra_vars = load_extra_vars(self._loader)
@@ -82,6 +78,10 @@ class ActionModule(OnController):
         """The extra variables for the playbook: all that are no options of ours."""
         own = {name: value for name, value in load_extra_vars(self._loader).items() if name not in OPTIONS}
         return {str(name): plain(value) for name, value in {**own, **more}.items()}
+
+    def _to_be_shown(self, verb: str, result: dict[str, Any]) -> dict[str, Any]:
+        """A short one, as nobody can use more of it than its message."""
+        return ended(result)
 
     def _folder(self) -> str:
         """Relative paths start where the command line was written."""

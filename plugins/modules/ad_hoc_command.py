@@ -157,9 +157,7 @@ status:
   returned: always
   type: str
 stdout:
-  description:
-    - What the command printed, at most its last MiB.
-    - Empty where the task fails and does not register its result, since it was shown already.
+  description: What the command printed, at most its last MiB.
   returned: always
   type: str
 stdout_truncated:

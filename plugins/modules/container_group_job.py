@@ -364,9 +364,7 @@ status:
   returned: always
   type: str
 stdout:
-  description:
-    - What the playbook printed, at most its last MiB.
-    - Empty where the task fails and does not register its result, since it was shown already.
+  description: What the playbook printed, at most its last MiB.
   returned: always
   type: str
 stdout_truncated:

@@ -71,9 +71,7 @@ status:
   returned: always
   type: str
 stdout:
-  description:
-    - What the inventory plugin printed.
-    - Empty where the task fails and does not register its result, since it was shown already.
+  description: What the inventory plugin printed.
   returned: always
   type: str
 stdout_truncated:

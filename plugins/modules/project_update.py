@@ -68,9 +68,7 @@ status:
   returned: always
   type: str
 stdout:
-  description:
-    - What git, or the download, printed.
-    - Empty where the task fails and does not register its result, since it was shown already.
+  description: What git, or the download, printed.
   returned: always
   type: str
 stdout_truncated:

@@ -33,7 +33,7 @@ ASYNC_LIMIT = "_jobpods_async_limit"
 SHOWN_LIVE = LAUNCHING | {"job_wait"}
 """Verbs with which the playbook's output is seen while it runs."""
 SHOWS_RESULTS = 3
-"""The verbosity from which on Ansible shows the results of jobs that ended well."""
+"""The verbosity from which on results are shown whole."""
 
 show_lines_at_once()  # here, because Ansible's main process, which does the writing, only loads this file
 
@@ -55,11 +55,11 @@ class OnController(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         given = self.given()
         try:
             params = self.resolve(validated(verb, given), task_vars)
-            return {**result, **self._do(verb, params, limit, task_vars)}
+            answer = self._do(verb, params, limit, task_vars)
         except Failure as failure:
             named = given.get("name") or given.get("playbook") or ""
             answer = refused(verb, failure, name=str(named), controller_node=socket.gethostname())
-            return {**result, **answer}
+        return {**result, **self._to_be_shown(verb, answer)}
 
     def _take_async(self) -> int:
         """Makes the task's `async` ours; returns its seconds, 0 for none.
@@ -94,15 +94,26 @@ class OnController(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         with ended_with_the_main_process():
             result = call(request, display.show)
             display.closing(result)
-        return self._not_shown_twice(result) if verb in SHOWN_LIVE else result
-
-    def _not_shown_twice(self, result: dict[str, Any]) -> dict[str, Any]:
-        """The result, with which Ansible does not show the playbook's output again."""
-        if Display().verbosity < SHOWS_RESULTS:
-            result = {**result, "_ansible_verbose_override": True}
-        if result["failed"] and not self._task.register:  # it would show all of it, and nobody can read it
-            result = {**result, "stdout": "", "stdout_truncated": bool(result["stdout"])}
         return result
+
+    def _to_be_shown(self, verb: str, result: dict[str, Any]) -> dict[str, Any]:
+        """The result as Ansible is to show it: without what the terminal had already, or nobody can read."""
+        if verb not in SHOWN_LIVE or Display().verbosity >= SHOWS_RESULTS:
+            return result
+        if result.get("failed") and not self._can_be_read():
+            return {name: result[name] for name in ("changed", "failed", "id", "status", "msg")}
+        return {**result, "_ansible_verbose_override": True}  # which is about results that are good
+
+    def _can_be_read(self) -> bool:
+        """Whether the playbook can look at the result of the task where it fails."""
+        if self._task.register:
+            return True
+        parent = self._task._parent
+        while parent is not None:
+            if getattr(parent, "rescue", None):
+                return True
+            parent = parent._parent
+        return False
 
     def given(self) -> dict[str, Any]:
         """The parameters, before they are validated: here those of the task."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,10 @@ def test_options_reach_the_inner_run(controller: Controller, job: Options) -> No
         assert absent not in result["stdout"]
 
 
+def debug(message: str) -> Options:
+    return {"ansible.builtin.debug": {"msg": message}}
+
+
 def test_output_that_was_shown_is_not_shown_again_in_a_result(controller: Controller, job: Options) -> None:
     """Neither by -v, where the task ends well, nor where it fails and nobody could read its result."""
     launch = {"jobpods.controller.container_group_job": job}
@@ -130,14 +135,21 @@ def test_output_that_was_shown_is_not_shown_again_in_a_result(controller: Contro
     assert played.terminal.count("hello from the pod") == 1, played.terminal
     assert "hello from the pod" in played.result["stdout"]
     controller.project(site=[{"name": "Break", "ansible.builtin.fail": {"msg": "hello from the pod"}}])
-    book = [{"hosts": "localhost", "gather_facts": False, "tasks": [launch]}]
+    book: list[Options] = [{"hosts": "localhost", "gather_facts": False, "tasks": [launch]}]
     controller.write("book.yml", book)
     rc, terminal = controller.ansible_playbook("book.yml")
     assert rc == 2, terminal
-    assert "TASK [Break]" in terminal
     assert terminal.count("TASK [Break]") == 1
-    assert '"stdout": ""' in terminal
-    assert '"stdout_truncated": true' in terminal
+    (fatal,) = re.findall(r"^fatal: \[localhost\]: FAILED! => (.*)$", terminal, re.MULTILINE)
+    assert json.loads(fatal).keys() == {"changed", "id", "msg", "status"}
+    rescue = debug(
+        "{{ ansible_failed_result.job.failure.reason }} {{ ansible_failed_result.stdout is defined }}"
+    )
+    book[0]["tasks"] = [{"block": [launch], "rescue": [rescue]}]
+    controller.write("book.yml", book)
+    rc, terminal = controller.ansible_playbook("book.yml")
+    assert rc == 0, terminal
+    assert '"PlaybookFailed True"' in terminal
 
 
 def test_start_at_task(controller: Controller, job: Options) -> None:
