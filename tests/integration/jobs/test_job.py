@@ -142,9 +142,8 @@ def test_output_that_was_shown_is_not_shown_again_in_a_result(controller: Contro
     assert terminal.count("TASK [Break]") == 1
     (fatal,) = re.findall(r"^fatal: \[localhost\]: FAILED! => (.*)$", terminal, re.MULTILINE)
     assert json.loads(fatal).keys() == {"changed", "id", "msg", "status"}
-    rescue = debug(
-        "{{ ansible_failed_result.job.failure.reason }} {{ ansible_failed_result.stdout is defined }}"
-    )
+    failed = "ansible_failed_result"
+    rescue = debug(f"{{{{ {failed}.job.failure.reason }}}} {{{{ {failed}.stdout is defined }}}}")
     book[0]["tasks"] = [{"block": [launch], "rescue": [rescue]}]
     controller.write("book.yml", book)
     rc, terminal = controller.ansible_playbook("book.yml")
