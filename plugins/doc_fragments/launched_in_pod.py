@@ -8,6 +8,10 @@ from __future__ import annotations
 
 class ModuleDocFragment:
     DOCUMENTATION = r"""
+notes:
+  - Where a task fails that has neither a C(register) nor a C(rescue), it returns only C(msg), C(id) and
+    C(status), as nothing could read more. The whole is in M(jobpods.controller.job_info), and is shown with
+    C(-vvv).
 options:
   limit:
     description: Pattern of the hosts to run on.

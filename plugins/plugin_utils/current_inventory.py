@@ -58,7 +58,7 @@ def with_inventory(params: dict[str, Any], task_vars: Mapping[str, Any], loader:
     return params
 
 
-def current_inventory(hostvars: Any, loader: Any) -> dict[str, Any]:
+def current_inventory(hostvars: Any, loader: Any, folder: str = "") -> dict[str, Any]:
     """Reads the inventory that a play runs with.
 
     Variables are those of the inventory itself and of group_vars and host_vars, beside it and beside the
@@ -68,6 +68,7 @@ def current_inventory(hostvars: Any, loader: Any) -> dict[str, Any]:
     Args:
         hostvars: the play's `hostvars`.
         loader: the play's data loader, with its vault secrets.
+        folder: of the playbook that the variables are for; without it, of the play's own.
 
     Returns:
         A mapping as the `yaml` inventory plugin reads it.
@@ -75,7 +76,7 @@ def current_inventory(hostvars: Any, loader: Any) -> dict[str, Any]:
     Raises:
         Failure: `InventoryInvalid`, where a vaulted value can't be decrypted.
     """
-    return _Reader(hostvars._inventory, loader).read()
+    return _Reader(hostvars._inventory, loader, folder or loader.get_basedir()).read()
 
 
 class _Reader:
@@ -86,9 +87,10 @@ class _Reader:
     differently becomes a variable of the host.
     """
 
-    def __init__(self, inventory: Any, loader: Any) -> None:
+    def __init__(self, inventory: Any, loader: Any, folder: str) -> None:
         self._inventory = inventory
         self._loader = loader
+        self._folder = folder
         self._sources = list(getattr(inventory, "_sources", ()) or ())
         self._groups: dict[str, Variables] = {}
         self._told: set[str] = set()
@@ -133,7 +135,7 @@ class _Reader:
         return dict(get_vars_from_inventory_sources(self._loader, self._sources, entities, STAGE))
 
     def _beside_playbook(self, entities: list[Group | Host]) -> Variables:
-        return dict(get_vars_from_path(self._loader, self._loader.get_basedir(), entities, STAGE))
+        return dict(get_vars_from_path(self._loader, self._folder, entities, STAGE))
 
     def _own(self, entity: Group | Host) -> Variables:
         """An entity's own variables, in Ansible's order."""

@@ -5,11 +5,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from ansible import constants
+from ansible.release import __version__ as ansible_version
+
+TELLS_FAILURES = tuple(map(int, ansible_version.split(".")[:2])) >= (2, 19)
+"""Whether Ansible itself shows the message of a failure in a line of its own, before its result."""
+LINE_BY_LINE = frozenset(("playbook_on_stats", "runner_on_file_diff"))
+"""Events whose lines have colours of their own."""
+RECAP = re.compile(r" changed=(\d+) +unreachable=(\d+) +failed=(\d+) ")
 
 
 class Terminal(Protocol):
@@ -48,6 +56,24 @@ def event_color(name: str, changed: bool) -> str | None:
         "error": constants.COLOR_ERROR,
     }
     return colors.get(name)
+
+
+def line_color(name: str, line: str) -> str | None:
+    """The colour of a line within an event whose lines differ: a recap, or what a file was and is."""
+    if name == "playbook_on_stats":
+        counts = RECAP.search(line)
+        if counts is None:
+            return None
+        changed, unreachable, failed = (int(count) for count in counts.groups())
+        if unreachable or failed:
+            return str(constants.COLOR_ERROR)
+        return str(constants.COLOR_CHANGED if changed else constants.COLOR_OK)
+    colors = {
+        "+": constants.COLOR_DIFF_ADD,
+        "-": constants.COLOR_DIFF_REMOVE,
+        "@": constants.COLOR_DIFF_LINES,
+    }
+    return colors.get(line[:1])
 
 
 class JobDisplay:
@@ -89,16 +115,19 @@ class JobDisplay:
         self._step(job_id, "started" if child else name)
 
     def closing(self, result: dict[str, Any]) -> None:
-        """Shows how the job ended, in one line; Ansible itself shows failures."""
+        """Shows how the job ended, in one line, where Ansible itself does not."""
         job = result.get("job")
-        if job and job["id"] is not None and not result["failed"]:
+        if not job or (TELLS_FAILURES if result["failed"] else job["id"] is None):
+            return
+        color = constants.COLOR_CHANGED if result["changed"] else constants.COLOR_OK
+        if job["id"] is not None:
             self._jobs.setdefault(job["id"], f"job {job['id']}")
-            told = f"Job {job['id']} ({job['name']}) "  # which the job's first line has told already
-            self._step(
-                job["id"],
-                result["msg"].removeprefix(told),
-                constants.COLOR_CHANGED if result["changed"] else constants.COLOR_OK,
-            )
+        told = f"Job {job['id']} ({job['name']}) "  # which the job's first line has told already
+        self._step(
+            job["id"],
+            result["msg"].removeprefix(told),
+            constants.COLOR_ERROR if result["failed"] else color,
+        )
 
     def _mark(self, job_id: int | None) -> str:
         """Whose line it is."""
@@ -116,8 +145,7 @@ class JobDisplay:
         current: str | None = None
         # Where several run at once, each line says whose it is.
         mark = f"{self._mark(job_id)} | " if self._host or job_id in self._children else ""
-        for name, changed, text in events:
-            color = event_color(name, changed)
+        for color, text in _colored(events):
             if color != current and lines:
                 self._terminal.display("\n".join(lines), color=current)
                 lines = []
@@ -125,3 +153,12 @@ class JobDisplay:
             lines.extend(mark + line for line in text.split("\n"))
         if lines:
             self._terminal.display("\n".join(lines), color=current)
+
+
+def _colored(events: Iterable[list[Any]]) -> Iterator[tuple[str | None, str]]:
+    """The texts of events, of one or more lines, with their colours."""
+    for name, changed, text in events:
+        if name in LINE_BY_LINE:
+            yield from ((line_color(name, line), line) for line in text.split("\n"))
+        else:
+            yield event_color(name, changed), text

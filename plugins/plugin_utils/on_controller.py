@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import get_shell_plugin
 from ansible.utils.display import Display
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import refused
+from ansible_collections.jobpods.controller.plugins.module_utils.verbs.answers import LAUNCHING, refused
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.arguments import validated
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.background import start
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.launcher import call
@@ -29,6 +29,11 @@ TaskVars = dict[str, Any]
 
 ASYNC_LIMIT = "_jobpods_async_limit"
 """Attribute of a task in which its `async` is kept."""
+
+SHOWN_LIVE = LAUNCHING | {"job_wait"}
+"""Verbs with which the playbook's output is seen while it runs."""
+SHOWS_RESULTS = 3
+"""The verbosity from which on results are shown whole."""
 
 show_lines_at_once()  # here, because Ansible's main process, which does the writing, only loads this file
 
@@ -47,13 +52,14 @@ class OnController(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         limit = self._take_async()
         result: dict[str, Any] = super().run(tmp, task_vars)
         verb = str(self._task.action).rpartition(".")[2]
+        given = self.given()
         try:
-            params = self.resolve(validated(verb, self._task.args), task_vars)
-            return {**result, **self._do(verb, params, limit, task_vars)}
+            params = self.resolve(validated(verb, given), task_vars)
+            answer = self._do(verb, params, limit, task_vars)
         except Failure as failure:
-            named = self._task.args.get("name") or self._task.args.get("playbook") or ""
+            named = given.get("name") or given.get("playbook") or ""
             answer = refused(verb, failure, name=str(named), controller_node=socket.gethostname())
-            return {**result, **answer}
+        return {**result, **self._to_be_shown(verb, answer)}
 
     def _take_async(self) -> int:
         """Makes the task's `async` ours; returns its seconds, 0 for none.
@@ -89,6 +95,29 @@ class OnController(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             result = call(request, display.show)
             display.closing(result)
         return result
+
+    def _to_be_shown(self, verb: str, result: dict[str, Any]) -> dict[str, Any]:
+        """The result as Ansible is to show it: without what the terminal had already, or nobody can read."""
+        if verb not in SHOWN_LIVE or Display().verbosity >= SHOWS_RESULTS:
+            return result
+        if result.get("failed") and not self._can_be_read():
+            return {name: result[name] for name in ("changed", "failed", "id", "status", "msg")}
+        return {**result, "_ansible_verbose_override": True}  # which is about results that are good
+
+    def _can_be_read(self) -> bool:
+        """Whether the playbook can look at the result of the task where it fails."""
+        if self._task.register:
+            return True
+        parent = self._task._parent
+        while parent is not None:
+            if getattr(parent, "rescue", None):
+                return True
+            parent = parent._parent
+        return False
+
+    def given(self) -> dict[str, Any]:
+        """The parameters, before they are validated: here those of the task."""
+        return dict(self._task.args)
 
     def resolve(self, params: dict[str, Any], task_vars: TaskVars) -> dict[str, Any]:
         """Replaces what only Ansible can know; nothing here."""

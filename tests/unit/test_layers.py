@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "plugin_utils": BELOW_PLUGINS,
     "action": BELOW_PLUGINS | {"plugin_utils"},
     "inventory": BELOW_PLUGINS | {"plugin_utils"},
+    "lookup": BELOW_PLUGINS | {"plugin_utils"},
     "doc_fragments": set[str](),
 }
 """The layers, and the other layers of the collection that each may import from."""

@@ -65,6 +65,7 @@ DEFAULTS: dict[str, Any] = {
     "credentials": [],
     "diff_mode": False,
     "extra_vars": {},
+    "extra_vars_are_templates": False,
     "forks": 0,
     "job_slice_count": 1,
     "job_type": "run",
@@ -158,6 +159,7 @@ class Launch:
     retry_on_node_loss: bool = False
     module_name: str = ""
     module_args: str = field(default="", repr=False)
+    extra_vars_are_templates: bool = False
 
     def to_stored(self) -> dict[str, Any]:
         """As JSON can carry it; to be sealed."""
@@ -251,6 +253,7 @@ def read_launch(params: Mapping[str, Any], folder: Path, *, check: bool, diff: b
         keep_pod_ttl=_number("keep_pod_ttl", params["keep_pod_ttl"], 1, MAX_SECONDS),
         module_name=module,
         module_args=params.get("module_args") or "",
+        extra_vars_are_templates=bool(params["extra_vars_are_templates"]),
     )
 
 

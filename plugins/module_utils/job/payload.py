@@ -101,7 +101,10 @@ def build_payload(
                 inventory = _add_inventory(archive, launch.inventory)
                 if launch.extra_vars:
                     # A file, since ansible-runner would put them into its command line, for all to see.
-                    archive.add_text("env/extravars", json.dumps(as_data(launch.extra_vars)))
+                    extra_vars = launch.extra_vars
+                    if not launch.extra_vars_are_templates:
+                        extra_vars = as_data(extra_vars)
+                    archive.add_text("env/extravars", json.dumps(extra_vars))
             head = json.dumps({"kwargs": runner_arguments(launch, ident, inventory)}).encode("ascii") + b"\n"
             return _written(itertools.chain((head,), _encoded(content)), unwanted)
         except OSError as exc:

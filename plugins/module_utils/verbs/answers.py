@@ -18,6 +18,7 @@ LAUNCHING = frozenset(
         "inventory_update",
         "job_relaunch",
         "project_update",
+        "run",
         "workflow_job",
     )
 )

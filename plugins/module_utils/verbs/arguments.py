@@ -130,6 +130,31 @@ AD_HOC_COMMAND: Spec = {
     **STORE,
 }
 
+RUN: Spec = {
+    "playbook": {"type": "str", "required": True},
+    "pod_namespace": {"type": "str"},
+    "job_timeout": {"type": "int"},
+    **{
+        name: CONTAINER_GROUP_JOB[name]
+        for name in (
+            "project",
+            "scm_branch",
+            "container_group",
+            "instance_groups",
+            "execution_environment",
+            "extra_vars",
+            "start_at_task",
+            "job_slice_count",
+            "retry_on_node_loss",
+            "keep_pod",
+            "keep_pod_ttl",
+            *LIMITS,
+        )
+    },
+    "credentials": {"type": "list", "elements": "raw"},
+}
+"""Options of the playbook of this name. They are extra variables, so there are few, without aliases."""
+
 WORKFLOW_JOB: Spec = {
     "workflow_job_template": {"type": "str", "required": True, "aliases": ["name", "workflow_template"]},
     "organization": {"type": "str"},
@@ -198,6 +223,7 @@ ARGUMENTS: dict[str, Spec] = {
     "object_import": OBJECT_IMPORT,
     "object_info": OBJECT_INFO,
     "project_update": PROJECT_UPDATE,
+    "run": RUN,
     "workflow_job": WORKFLOW_JOB,
     **CLUSTER_ARGUMENTS,
     **MAINTENANCE_ARGUMENTS,

@@ -294,4 +294,8 @@ async def _result(jobs: OwnedJobs, job: OwnedJob, trouble: Failure | None) -> Re
     return jobs.refusal(job, trouble)
 
 
-VERBS: dict[str, Verb] = {"ad_hoc_command": ad_hoc_command, "container_group_job": container_group_job}
+VERBS: dict[str, Verb] = {
+    "ad_hoc_command": ad_hoc_command,
+    "container_group_job": container_group_job,
+    "run": container_group_job,
+}

@@ -37,6 +37,7 @@ FILES = {
     "object_import": "object_import",
     "object_info": "objects",
     "project_update": "update_jobs",
+    "run": "launching",
     "workflow_job": "workflow_jobs",
     "regenerate_secret_key": "maintenance",
     **dict.fromkeys(OBJECT_ARGUMENTS, "objects"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,33 @@ def test_options_reach_the_inner_run(controller: Controller, job: Options) -> No
     assert 'tagged a \\"b\\" $(d) forks=3 2' in result["stdout"]
     for absent in ("before", "left out", "untagged", "three"):
         assert absent not in result["stdout"]
+
+
+def debug(message: str) -> Options:
+    return {"ansible.builtin.debug": {"msg": message}}
+
+
+def test_output_that_was_shown_is_not_shown_again_in_a_result(controller: Controller, job: Options) -> None:
+    """Neither by -v, where the task ends well, nor where it fails and nobody could read its result."""
+    launch = {"jobpods.controller.container_group_job": job}
+    played = controller.play([launch], "-v")
+    assert played.terminal.count("hello from the pod") == 1, played.terminal
+    assert "hello from the pod" in played.result["stdout"]
+    controller.project(site=[{"name": "Break", "ansible.builtin.fail": {"msg": "hello from the pod"}}])
+    book: list[Options] = [{"hosts": "localhost", "gather_facts": False, "tasks": [launch]}]
+    controller.write("book.yml", book)
+    rc, terminal = controller.ansible_playbook("book.yml")
+    assert rc == 2, terminal
+    assert terminal.count("TASK [Break]") == 1
+    (fatal,) = re.findall(r"^fatal: \[localhost\]: FAILED! => (.*)$", terminal, re.MULTILINE)
+    assert json.loads(fatal).keys() == {"changed", "id", "msg", "status"}
+    failed = "ansible_failed_result"
+    rescue = debug(f"{{{{ {failed}.job.failure.reason }}}} {{{{ {failed}.stdout is defined }}}}")
+    book[0]["tasks"] = [{"block": [launch], "rescue": [rescue]}]
+    controller.write("book.yml", book)
+    rc, terminal = controller.ansible_playbook("book.yml")
+    assert rc == 0, terminal
+    assert '"PlaybookFailed True"' in terminal
 
 
 def test_start_at_task(controller: Controller, job: Options) -> None:

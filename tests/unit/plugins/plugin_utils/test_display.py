@@ -11,6 +11,7 @@ import pytest
 from ansible import constants
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import refusal
+from ansible_collections.jobpods.controller.plugins.plugin_utils import display
 from ansible_collections.jobpods.controller.plugins.plugin_utils.display import JobDisplay, event_color
 
 OK, CHANGED, ERROR = constants.COLOR_OK, constants.COLOR_CHANGED, constants.COLOR_ERROR
@@ -48,9 +49,9 @@ def step(text: str, verbosity: int = 0, job: int | None = 7) -> dict[str, Any]:
 
 def shown(*messages: dict[str, Any], **how: Any) -> Paper:
     paper = Paper(how.pop("verbosity", 0))
-    display = JobDisplay(paper, **how)
+    shows = JobDisplay(paper, **how)
     for message in messages:
-        display.show(message)
+        shows.show(message)
     return paper
 
 
@@ -163,6 +164,33 @@ def test_neighbours_of_one_colour_are_one_message_to_ansible() -> None:
     ]
 
 
+def test_lines_of_a_recap_and_of_a_difference_have_their_own_colours() -> None:
+    """As those of Ansible have; a pod may call an event so whatever is in it."""
+    recap = "ok=1    changed={}    unreachable={}    failed=0    skipped=0    rescued=0    ignored=0"
+    paper = shown(
+        output(
+            ("playbook_on_stats", False, "\nPLAY RECAP ***\n" + f"a : {recap.format(0, 0)}"),
+            ("playbook_on_stats", False, f"b : {recap.format(1, 0)}\nc : {recap.format(1, 1)}"),
+            ("playbook_on_stats", False, "changed=many unreachable=0 failed=0"),
+            ("runner_on_file_diff", False, "--- before\n+++ after\n@@ -1 +1 @@\n same\n-old\n+new\n"),
+        )
+    )
+    assert [(text.partition(" : ")[0], color) for text, color in paper.shown] == [
+        ("\nPLAY RECAP ***", None),
+        ("a", OK),
+        ("b", CHANGED),
+        ("c", ERROR),
+        ("changed=many unreachable=0 failed=0", None),
+        ("--- before", constants.COLOR_DIFF_REMOVE),
+        ("+++ after", constants.COLOR_DIFF_ADD),
+        ("@@ -1 +1 @@", constants.COLOR_DIFF_LINES),
+        (" same", None),
+        ("-old", constants.COLOR_DIFF_REMOVE),
+        ("+new", constants.COLOR_DIFF_ADD),
+        ("", None),
+    ]
+
+
 def test_with_no_log_the_output_is_not_shown_and_the_steps_are() -> None:
     paper = shown(JOB, step("created"), output(("runner_on_ok", False, "secret")), output=False)
     assert paper.lines == ["job 7: site.yml", "job 7: created"]
@@ -199,11 +227,9 @@ def test_colours_are_those_of_ansible_s_default_callback(
 @pytest.mark.parametrize(("changed", "color"), [(True, CHANGED), (False, OK)])
 def test_good_end_is_told_in_one_line(changed: bool, color: str) -> None:
     paper = Paper()
-    display = JobDisplay(paper, host="web1")
-    display.show(JOB)
-    display.closing(
-        {"failed": False, "changed": changed, "msg": "Job 7 (site.yml) successful.", "job": FACTS}
-    )
+    shows = JobDisplay(paper, host="web1")
+    shows.show(JOB)
+    shows.closing({"failed": False, "changed": changed, "msg": "Job 7 (site.yml) successful.", "job": FACTS})
     assert paper.shown[-1] == ("[web1] job 7: successful.", color)
 
 
@@ -221,7 +247,35 @@ def test_good_end_has_the_job_s_number_where_nothing_was_told_before() -> None:
         pytest.param({"failed": False, "changed": False, "jobs": []}, id="job-info"),
     ],
 )
-def test_what_ansible_shows_by_itself_is_not_shown_twice(result: dict[str, Any]) -> None:
+def test_what_ansible_shows_by_itself_is_not_shown_twice(
+    result: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(display, "TELLS_FAILURES", True)
     paper = Paper()
     JobDisplay(paper).closing(result)
     assert paper.shown == []
+
+
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [
+        pytest.param(
+            {"failed": True, "changed": True, "msg": "Job 7 (site.yml) error: no", "job": FACTS},
+            "job 7: error: no",
+            id="failed",
+        ),
+        pytest.param(
+            refusal(Failure("InvalidConfiguration", "no", hint="Try.")),
+            "jobpods: InvalidConfiguration: no. Try.",
+            id="refused",
+        ),
+    ],
+)
+def test_a_failure_is_told_where_ansible_would_hide_it_in_the_result(
+    result: dict[str, Any], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ansible-core does before 2.19."""
+    monkeypatch.setattr(display, "TELLS_FAILURES", False)
+    paper = Paper()
+    JobDisplay(paper).closing(result)
+    assert paper.shown == [(line, ERROR)]

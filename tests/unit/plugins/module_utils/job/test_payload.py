@@ -32,6 +32,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.events impo
 from ansible_collections.jobpods.controller.plugins.module_utils.job.launch import Launch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import (
     CHUNK,
+    UNSAFE,
     Payload,
     Unwanted,
     build_payload,
@@ -600,6 +601,14 @@ def test_extra_vars_are_data_of_any_shape_and_in_no_command_line(tmp_path: Path)
     assert worked.status == "successful", worked.output
     assert worked.shown == {"localhost": given["who"]}
     assert "s3cret" not in worked.command
+
+
+def test_extra_vars_of_a_command_line_may_be_templates(tmp_path: Path) -> None:
+    project(tmp_path, show("{{ who | string }}"))
+    given: dict[str, Any] = {"who": ["{{ 7 * 7 }}", {UNSAFE: "{{ 7 * 7 }}"}]}
+    worked = work(tmp_path, replace(launched(tmp_path, extra_vars=given), extra_vars_are_templates=True))
+    assert worked.status == "successful", worked.output
+    assert worked.shown["localhost"] == str([49, "{{ 7 * 7 }}"])
 
 
 def test_nothing_is_left_of_a_payload_that_can_t_be_built(tmp_path: Path, temporary: Path) -> None:
