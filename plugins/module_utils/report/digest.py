@@ -87,7 +87,7 @@ class Room:
         return cls(
             tasks=max(20, cls.tasks // jobs),
             hosts=max(20, cls.hosts // jobs),
-            failures=max(10, cls.failures // jobs),
+            failures=max(3, cls.failures // jobs),
         )
 
 

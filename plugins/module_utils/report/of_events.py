@@ -96,7 +96,8 @@ def _task_rows(tasks: TaskTimes) -> Iterator[Row]:
         end = task.start if end is None else max(end, task.start)
         took = f"{duration(end - task.start)}, then no end" if running else duration(task.seconds)
         spans = [Span(task.start, end, task.status)]
-        yield Row(_task_label(task), spans, took, heading=f"Play: {task.play}" if task.play != play else "")
+        heading = f"Play: {task.play}" if task.play not in ("", play) else ""
+        yield Row(_task_label(task), spans, took, heading=heading)
         play = task.play
 
 

@@ -20,6 +20,8 @@ RESULTS = {
     "runner_on_skipped": "skipped",
 }
 """The events that say how a task ended on a host."""
+ENDING = ("playbook_on_task_start", "playbook_on_play_start", "playbook_on_stats")
+"""The events before which the newest task is over; one that includes others has no result that says so."""
 PROJECT = "/runner/project/"
 """Where the project lies in the pod."""
 
@@ -84,15 +86,21 @@ class TaskTimes:
         self.last: float | None = None
         self._limit = limit
         self._tasks: dict[tuple[str, str], TaskTime] = {}
+        self._newest: TaskTime | None = None
 
     def add(self, kind: str, facts: Mapping[str, Any], created: object) -> None:
         """Takes an event of the name `kind`."""
         now = values.moment(created)
         if now is not None:
             self.last = now if self.last is None else max(self.last, now)
+        if kind in ENDING and self._newest is not None:
+            self._newest.begun = 0
+            if self._newest.end is None:
+                self._newest.end = now
+            self._newest = None
         if kind == "playbook_on_task_start":
             self.seen += 1
-            task = self._task(facts)
+            task = self._newest = self._task(facts)
             task.start = now if task.start is None else task.start
         elif kind == "runner_on_start":
             self._task(facts).begun += 1

@@ -69,6 +69,18 @@ def test_task_that_did_not_end() -> None:
     assert found.last == values.moment(at(9))
 
 
+def test_task_without_a_result_is_over_when_the_next_one_begins() -> None:
+    """As one is that includes others."""
+    known = {"task": "Include", "task_uuid": "i", "play_uuid": "p"}
+    include = [
+        event("playbook_on_task_start", "", at(1), **known),
+        event("runner_on_start", "", at(1), host="a", **known),
+    ]
+    for after in (task("Next", 3, a=4), [event("playbook_on_stats", "", at(3))]):
+        first = times([*include, *after]).shown[0]
+        assert (first.name, first.status, first.seconds) == ("Include", "skipped", 2.0)
+
+
 def test_longest_tasks_and_those_that_failed_are_kept() -> None:
     failed = event("runner_on_failed", host="a", task="T0", task_uuid="T0", play_uuid="p", play="Site")
     events = [each for number in range(40) for each in task(f"T{number}", number, a=number + number % 10)]
