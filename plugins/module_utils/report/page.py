@@ -49,6 +49,13 @@ class LeftOut:
     hosts: int = 0
     failures: int = 0
 
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{number:,} {name.removesuffix('s') if number == 1 else name}"
+            for name, number in vars(self).items()
+            if number
+        )
+
 
 class Page:
     """The report of a job, and of its slices or the jobs of its nodes.
@@ -156,10 +163,9 @@ def _beginning(job: ReportedJob) -> Markup:
 
 
 def _end(left_out: LeftOut) -> Markup:
-    told = [f"{number:,} {name}" for name, number in vars(left_out).items() if number]
     words = "Written by jobpods.controller.job_report."
-    if told:
-        words += f" For its size, this page leaves out: {', '.join(told)}."
+    if str(left_out):
+        words += f" For its size, this page leaves out {left_out}."
     return joined(
         (
             Markup("\n</main>\n"),

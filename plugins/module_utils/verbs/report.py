@@ -75,8 +75,7 @@ def _sentence(job: ReportedJob, file: ReportFile, page: Page, changed: bool, che
     name = plain_text(f"job {job.id} ({job.facts['name']})")
     if not changed:
         return f"The report of {name} is in {file.path} already."
-    left = ", ".join(f"{number} {what}" for what, number in vars(page.left_out).items() if number)
-    more = f" It leaves out {left}." if left else ""
+    more = f" It leaves out {page.left_out}." if str(page.left_out) else ""
     return f"The report of {name} {'would be' if check else 'was'} written to {file.path}.{more}"
 
 

@@ -183,7 +183,7 @@ def test_jobs_beyond_the_limit_are_listed_only() -> None:
     assert (page.jobs, page.left_out.jobs) == (MAX_JOBS, 6)
     assert f"node {MAX_JOBS + 4}" in read.text
     assert f"#job-{100 + MAX_JOBS + 4}" not in read.values("href")
-    assert "leaves out: 6 jobs" in read.text
+    assert "leaves out 6 jobs." in read.text
     assert_it_does_nothing_else(read)
 
 
