@@ -214,8 +214,8 @@ def _failure(failure: TaskFailure, parts: Sequence[Part], anchor: str, *, rescue
             if failure.other_items
             else Markup(),
             *(
-                element("details", element("summary", name), element("pre", text))
-                for name, text in failure.texts
+                element("details", element("summary", name), element("pre", text), open=number == 0)
+                for number, (name, text) in enumerate(failure.texts)
             ),
         )
     )

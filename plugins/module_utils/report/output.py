@@ -14,7 +14,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.report.ansi imp
 
 LINE_LIMIT = 8192
 """Characters of a line that are shown."""
-PART = 500
+PART = 1000
 """Lines that are shown or hidden together."""
 
 

@@ -73,6 +73,7 @@ td.failed, td.unreachable { color: var(--bad); font-weight: 600; } td.changed { 
 td.ok { color: var(--good); }
 .wide { overflow-x: auto; }
 .wide table { min-width: 36rem; }
+.wide tbody th { min-width: 8rem; }
 .chart th[scope=row] { width: 38%; }
 .chart .number { width: 9rem; white-space: normal; }
 .chart svg { display: block; width: 100%; height: .9rem; margin-top: .3rem; background: var(--raised); }

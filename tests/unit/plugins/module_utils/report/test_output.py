@@ -16,9 +16,9 @@ def test_all_of_it_in_parts() -> None:
     for number in range(1, 1202):
         output.add(f"line {number}\n")
     output.add("")
-    assert [(part.first, part.last) for part in output.head] == [(1, 500), (501, 1000), (1001, 1201)]
+    assert [(part.first, part.last) for part in output.head] == [(1, 1000), (1001, 1201)]
     assert (output.lines, output.left_out, output.tail) == (1201, 0, [])
-    assert output.head[1].lines[0] == b"line 501"
+    assert output.head[1].lines[0] == b"line 1001"
 
 
 def test_beginning_and_end() -> None:
