@@ -17,10 +17,10 @@ COLLECTION = "ansible_collections.jobpods.controller"
 SUPERVISOR = PLUGINS / "module_utils/pod/supervisor.py"
 
 FAILURES = "module_utils/failures"
-CLUSTER, POD, CONTROLLER, JOB, VERBS = (
-    f"module_utils/{name}" for name in ("cluster", "pod", "controller", "job", "verbs")
+CLUSTER, POD, CONTROLLER, JOB, REPORT, VERBS = (
+    f"module_utils/{name}" for name in ("cluster", "pod", "controller", "job", "report", "verbs")
 )
-BELOW_PLUGINS = {FAILURES, CLUSTER, POD, CONTROLLER, JOB, VERBS}
+BELOW_PLUGINS = {FAILURES, CLUSTER, POD, CONTROLLER, JOB, REPORT, VERBS}
 
 MAY_IMPORT = {
     FAILURES: set[str](),
@@ -28,7 +28,8 @@ MAY_IMPORT = {
     POD: {FAILURES, CLUSTER},
     CONTROLLER: {FAILURES, CLUSTER},
     JOB: {FAILURES, CLUSTER, POD, CONTROLLER},
-    VERBS: {FAILURES, CLUSTER, POD, CONTROLLER, JOB},
+    REPORT: {FAILURES, JOB},
+    VERBS: {FAILURES, CLUSTER, POD, CONTROLLER, JOB, REPORT},
     "modules": BELOW_PLUGINS,
     "plugin_utils": BELOW_PLUGINS,
     "action": BELOW_PLUGINS | {"plugin_utils"},

@@ -205,6 +205,14 @@ JOB_WAIT: Spec = {
     **STORE,
 }
 
+JOB_REPORT: Spec = {
+    "job_id": {"type": "int", "required": True, "aliases": ["id"]},
+    "dest": {"type": "path", "required": True, "aliases": ["path"]},
+    "mode": {"type": "raw", "default": "0600"},
+    "max_output_size": {"type": "bytes", "default": "4M"},
+    **STORE,
+}
+
 JOB_CANCEL: Spec = {
     "job_id": {"type": "int", "required": True, "aliases": ["id"]},
     "fail_if_not_running": {"type": "bool", "default": False},
@@ -219,6 +227,7 @@ ARGUMENTS: dict[str, Spec] = {
     "job_cancel": JOB_CANCEL,
     "job_info": JOB_INFO,
     "job_relaunch": JOB_RELAUNCH,
+    "job_report": JOB_REPORT,
     "job_wait": JOB_WAIT,
     "object_import": OBJECT_IMPORT,
     "object_info": OBJECT_INFO,

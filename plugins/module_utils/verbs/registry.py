@@ -33,6 +33,7 @@ FILES = {
     "job_cancel": "jobs",
     "job_info": "jobs",
     "job_relaunch": "relaunch",
+    "job_report": "report",
     "job_wait": "jobs",
     "object_import": "object_import",
     "object_info": "objects",

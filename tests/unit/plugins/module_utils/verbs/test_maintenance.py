@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -25,11 +24,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.project.rev
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.project.source import project_folder
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.maintenance import VERBS
-from ansible_collections.jobpods.controller.plugins.module_utils.verbs.watchdog import Launcher
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.asking import (
     KeptFeed,
     request_for,
 )
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.verbs.watching import watched
 
 
 class Asked:
@@ -59,18 +58,9 @@ class Asked:
         return [job.name for job in self.store.list()]
 
     async def verb(self, name: str, *, check: bool = False, gone: bool = False, **options: Any) -> Any:
-        reader = asyncio.StreamReader()
-        launcher = Launcher(reader, None)
-        if gone:
-            reader.feed_eof()
-            await launcher.gone()
         request = request_for(name, self.folder, check=check, **options)
-        try:
+        async with watched(gone=gone) as launcher:
             return await VERBS[name](request, self.feed, launcher)
-        finally:
-            if not gone:
-                reader.feed_eof()
-                await launcher.gone()  # else its watch would be left
 
 
 @pytest.fixture
