@@ -323,6 +323,7 @@ class Preparation:
         repeated: bool = False,
     ) -> Start:
         launch = place.launch
+        job.owner.phase("starting" if place.connection is None else "creating")
 
         def payload(unwanted: threading.Event) -> Payload:
             try:
