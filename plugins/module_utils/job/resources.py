@@ -77,14 +77,14 @@ def pod_resources(pod: Mapping[str, Any], worker: str) -> PodResources:
 
 
 def job_resources(used: Used, asked: PodResources, *, out_of_memory: bool = False) -> dict[str, Any] | None:
-    """The value of `resources` in a job's result; None where nothing was measured.
+    """The value of `resources` in a job's result; None where nothing is known of what it used.
 
     Args:
         used: what the job used.
         asked: what its pod asks for.
         out_of_memory: it was killed for want of memory, and would have used more.
     """
-    if used == Used():
+    if used == Used() and not (out_of_memory and asked.memory_limit):
         return None
     return {
         "memory_peak": used.memory_peak,

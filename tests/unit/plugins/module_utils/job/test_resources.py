@@ -38,6 +38,7 @@ def test_a_pod_says_what_its_worker_asks_for() -> None:
         pytest.param(Used(100 * MIB + 1, 0.41, 9.0), False, {"cpu": "520m", "memory": "126Mi"}, id="up"),
         pytest.param(Used(0, 0.0), False, {"cpu": "10m", "memory": "1Mi"}, id="nothing"),
         pytest.param(Used(200 * MIB), True, {"memory": "375Mi"}, id="killed"),
+        pytest.param(Used(), True, {"memory": "375Mi"}, id="killed-at-once"),
         pytest.param(Used(None, None, 1.5), False, {}, id="time-only"),
     ],
 )
@@ -55,7 +56,8 @@ def test_a_quarter_more_than_was_used_is_suggested(
 
 
 def test_nothing_is_told_where_nothing_was_measured() -> None:
-    assert job_resources(Used(), ASKED, out_of_memory=True) is None
+    assert job_resources(Used(), ASKED) is None
+    assert job_resources(Used(), PodResources(), out_of_memory=True) is None
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
-from ansible_collections.jobpods.controller.plugins.module_utils.job import story
+from ansible_collections.jobpods.controller.plugins.module_utils.job import pod_watch, story
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import status
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.little_cluster import (
     NODE,
     PODS,
+    dead,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.owning import (
     BEGIN,
     DEADLINE,
+    ENDLESS,
     GOOD,
     Scene,
     cluster,
@@ -89,3 +92,24 @@ async def test_story_of_a_start_that_lasts_is_stored_meanwhile(
         await task
         assert scene.record.start[-1]["phase"] == "quota"
         assert scene.record.start[-1]["seconds"] is not None
+
+
+async def test_pod_that_was_killed_for_its_memory_says_its_limit(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with cgroup v2, where the supervisor is killed, too, and can't report."""
+    monkeypatch.setattr(pod_watch, "LAST_WORDS", 0.1)
+    resources = {"requests": {"memory": "100Mi"}, "limits": {"memory": "300Mi"}}
+    override = {"spec": {"containers": [{"name": "worker", "image": "a", "resources": resources}]}}
+    launch = scene.request.launch
+    group = replace(launch.group, pod_spec_override=override)
+    scene.request = replace(scene.request, launch=replace(launch, group=group))
+    async with cluster(scene, authority, ENDLESS) as at:
+        at.server.on("GET", PODS, dead(at, terminated={"reason": "OOMKilled", "exitCode": 137}))
+        record = await scene.own(at.connection)
+    assert record.failure is not None and record.failure["reason"] == "OOMKilled"
+    assert "The container's memory limit is 300Mi" in record.failure["message"]
+    assert record.failure["details"]["memory_limit"] == "300Mi"
+    used = record.facts["resources"]
+    assert (used["requests"], used["limits"]) == (resources["requests"], resources["limits"])
+    assert int(used["suggested_requests"]["memory"].removesuffix("Mi")) >= 375
