@@ -194,7 +194,8 @@ class Summary:
         elif name == "playbook_on_play_start":
             self.play_started = True
         elif name == "playbook_on_task_start" and not self.first_task:
-            self.first_task = str(facts.get("task") or facts.get("name"))[:256]
+            task = facts.get("task")
+            self.first_task = task[:256] if isinstance(task, str) else ""
         elif name == "playbook_on_stats":
             self._take_stats(facts)
 
