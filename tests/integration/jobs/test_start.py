@@ -98,7 +98,7 @@ def test_a_start_that_comes_to_nothing_says_where_it_stood(
     played = controller.side_by_side({name: {**job, "container_group": each} for name, each in jobs.items()})
     starts = {name: phases(result["job"]) for name, (result,) in played.results.items()}
     assert list(starts["nowhere"]) == ["queued", "creating", "scheduling"]
-    assert "node selector" in starts["nowhere"]["scheduling"]
+    assert "No node takes the pod: 0/1 nodes" in starts["nowhere"]["scheduling"]
     assert list(starts["pull"]) == ["queued", "creating", "scheduling", "pulling"]
     assert f'Pulling image "{silent}/image:latest"' in starts["pull"]["pulling"]
     assert all(result["job"]["resources"] is None for (result,) in played.results.values())
