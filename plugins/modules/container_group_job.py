@@ -296,6 +296,75 @@ job:
     execution_node:
       description: The node that the pod ran on.
       type: str
+    start:
+      description:
+        - What the start of the job went through, up to its playbook's first task, and how long each took; of
+          its last attempt. The phase that a job is in now is the last one.
+        - Empty where the job is so new that nothing is stored of it yet.
+      type: list
+      elements: dict
+      contains:
+        phase:
+          description:
+            - >-
+              V(queued): until the job has its place, its project and inventory are up to date, and are read.
+              There is one for each thing that it waits for.
+            - >-
+              V(creating): until the API server has made the pod, or a warm pod is claimed and answers.
+            - >-
+              V(quota): as long as a quota leaves no room for the pod.
+            - >-
+              V(scheduling): until a node is found.
+            - >-
+              V(starting): until the container runs; or V(pulling), where that took longer than a second or
+              two because the node pulled the image. Without a pod, until the supervisor answers.
+            - >-
+              V(connecting): from there on until the supervisor answers, where that was not at once.
+            - >-
+              V(sending): until the payload has arrived, and C(ansible-runner) is started.
+            - >-
+              V(playbook): until the first task begins.
+          type: str
+        at:
+          description: When it began, UTC.
+          type: str
+        seconds:
+          description: How long it lasted, or has lasted up to now.
+          type: float
+        detail:
+          description:
+            - What was waited for, or what came of it, such as the group that is full, the quota, the node,
+              the kubelet's words about the image, the name of the first task.
+          type: str
+    resources:
+      description:
+        - What the job used, beside what its pod asks for; null before its end, and where nothing was
+          measured. It is measured in the pod, by the container's own cgroup, about once a second.
+        - A run on C(controlplane) has the memory of its largest process, and no C(cpu_p95).
+      type: dict
+      contains:
+        memory_peak:
+          description:
+            - Bytes of memory that were in use at most, without what the kernel could drop of its file cache;
+              null where the container does not tell.
+          type: int
+        cpu_p95:
+          description: CPUs, which the job did not exceed for 95 % of its time; null where that is not known.
+          type: float
+        cpu_seconds:
+          description: CPU time; null where that is not known.
+          type: float
+        requests:
+          description: What the worker container requests, with the defaults of the namespace.
+          type: dict
+        limits:
+          description: Its limits.
+          type: dict
+        suggested_requests:
+          description:
+            - Requests that would fit this job, V(memory) from C(memory_peak) and V(cpu) from C(cpu_p95), each
+              with 25 % to spare. One that was killed for want of memory would have used more than its limit.
+          type: dict
     attempts:
       description:
         - The pods that the job was tried in, in their order. There is more than one where pods were lost
@@ -325,6 +394,10 @@ job:
         message:
           description: The same in one sentence.
           type: str
+        start:
+          description: What its start went through, as C(start) of RV(job).
+          type: list
+          elements: dict
     controller_node:
       description: Host name of the controller.
       type: str

@@ -54,7 +54,8 @@ RETURN = r"""
 jobs:
   description:
     - The jobs, each as RV(jobpods.controller.container_group_job#module:job). Of one that runs, C(status) and
-      C(status_since), C(event_count) and C(pod_name) are what it is doing now.
+      C(status_since), C(event_count) and C(pod_name) are what it is doing now. Of one that has not come to
+      its first task yet, the last entry of C(start) says what it waits for, and since when.
     - With O(job_id), the one job has C(current_task), too, the name of the task that runs; empty where none
       does.
   returned: success

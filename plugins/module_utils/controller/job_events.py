@@ -45,6 +45,7 @@ class JobEvents:
             row = connection.execute(statement.with_for_update()).first()
             known, offset = (0, 0) if row is None else (row.event_count, row.stored_offset)
             columns = {
+                **batch.columns,
                 "stored_offset": max(offset, batch.stored_offset),
                 "event_count": max(known, batch.last_counter),
             }

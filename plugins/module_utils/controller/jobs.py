@@ -136,6 +136,7 @@ class JobStore(JobEvents):
             "container_group": job.container_group,
             "namespace": job.namespace,
             "controller_node": job.controller_node,
+            "start": [],
             "attempts": [],
             "host_status_counts": {},
             "artifacts": {},
@@ -305,13 +306,22 @@ class JobStore(JobEvents):
 
         self._database.write(work)
 
-    def next_attempt(self, job_id: int, lease: int, lost: Mapping[str, Any], *, started: bool) -> None:
+    def next_attempt(
+        self,
+        job_id: int,
+        lease: int,
+        lost: Mapping[str, Any],
+        start: Sequence[Mapping[str, Any]] = (),
+        *,
+        started: bool,
+    ) -> None:
         """Keeps in mind that a job's pod was lost, and is gone; all else that came from it is forgotten.
 
         Args:
             job_id: the job.
             lease: its owner's.
             lost: what is to be known of this attempt.
+            start: the story of the next one's start, as far as it goes.
             started: its playbook may have begun.
 
         Raises:
@@ -325,6 +335,7 @@ class JobStore(JobEvents):
             attempt = {**lost, "started": since or (now if started else None), "finished": now}
             columns = {
                 "attempts": [*attempts, attempt],
+                "start": [*start],
                 "status": "waiting",
                 "started": None,
                 "pod_name": "",

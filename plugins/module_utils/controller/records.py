@@ -78,6 +78,7 @@ class JobRecord:
     started: datetime | None
     finished: datetime | None
     elapsed: float
+    start: list[dict[str, Any]]
     attempts: list[dict[str, Any]]
     host_status_counts: dict[str, int]
     event_count: int
@@ -114,9 +115,11 @@ class EventBatch:
         last_counter: of the last.
         lines: the events as JSON lines, each counter's in its turn and none left out.
         stored_offset: position in the worker's output below which all is stored with these.
+        columns: of the job's row, to be set together with them.
     """
 
     first_counter: int
     last_counter: int
     lines: bytes
     stored_offset: int
+    columns: Mapping[str, Any] = field(default_factory=dict)

@@ -70,6 +70,8 @@ jobs = Table(
     Column("created", Float, nullable=False),
     Column("started", Float),
     Column("finished", Float),
+    # The phases of its start, each with when it began; of its last attempt.
+    Column("start", JSON, nullable=False),
     # What is known of its pods that were lost, each replaced by the next.
     Column("attempts", JSON, nullable=False),
     Column("host_status_counts", JSON, nullable=False),

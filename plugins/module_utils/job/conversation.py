@@ -81,6 +81,7 @@ class Conversation:
         ended: the supervisor's report, once it came.
         heard: a supervisor has answered at least once.
         stored: output below this offset is safe in the store; set it by `store_reached`.
+        memory_peak: bytes of memory that the run has used at most, as far as it was told while it runs.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Conversation:
         self.ended: wire.Ended | None = None
         self.heard = False
         self.stored = resume or 0
+        self.memory_peak: int | None = None
         self._attach = attach
         self._taken_over = resume is not None
         self._unused = unused
@@ -490,6 +492,8 @@ class Conversation:
             self._note_started()
         elif isinstance(said, wire.Beat):
             await self._mind_lost(said)
+        elif isinstance(said, wire.Usage):
+            self.memory_peak = said.memory_peak
 
     async def _mind_lost(self, beat: wire.Beat) -> None:
         """Asks again for a last record that was lost: nothing comes after it that would tell."""

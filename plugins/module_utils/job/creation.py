@@ -22,6 +22,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.limits impo
 from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pull_secret import PullSecret
+from ansible_collections.jobpods.controller.plugins.module_utils.job.story import after
 from ansible_collections.jobpods.controller.plugins.module_utils.job.warm_pool import make_room
 
 BACKOFF = (1.0, 2.0, 5.0, 10.0)
@@ -115,6 +116,7 @@ class Creation:
             Failure: the cluster's refusal, or that of `stop`.
             Unreachable: the API server gave no answer.
         """
+        self._notebook.phase("creating")
         self._answered = again or reached or bool(self.since)
         self.since = self.since or time.monotonic()
         if again:
@@ -297,6 +299,7 @@ class Creation:
             trouble.message += f" It lasted longer than pod_pending_timeout ({limit:.0f} s)."
             raise trouble
         if trouble.reason == "QuotaExceeded":
+            self._notebook.phase("quota", trouble.message)
             self._warn("quota", f"waiting for quota: {trouble.message}")
         await self._notebook.note(status="pending", job_explanation=trouble.message)
 
@@ -311,6 +314,7 @@ class Creation:
         if not self._answered and failure.reason != "APIServerError":
             raise trouble
         self._trouble_since = self._trouble_since or now
+        self._notebook.phase("creating", failure.message)
         if now - self._trouble_since >= limit:
             failure.message += f" It lasted longer than cluster_outage_timeout ({limit:.0f} s)."
             raise trouble
@@ -329,7 +333,9 @@ class Creation:
 
     async def _made(self, pod: Document) -> None:
         metadata = pod["metadata"]
-        self._progress.step(f"pod {metadata['name']} created in namespace {metadata['namespace']}")
+        lasted = self._notebook.phase("scheduling")
+        namespace = metadata["namespace"]
+        self._progress.step(f"pod {metadata['name']} created in namespace {namespace}{after(lasted)}")
         await self._note(pod)
 
     async def _note(self, pod: Document) -> None:

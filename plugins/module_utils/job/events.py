@@ -110,6 +110,7 @@ class Summary:
         events: how many there were; counters 1 to `events` are all there.
         playbook_started: `playbook_on_start` was seen.
         play_started: `playbook_on_play_start` was seen, before which nothing can change.
+        first_task: name of the first task; empty before it.
         complaint: the first line before any playbook that says why there will be none, cut at `KEPT_WIDTH`.
         stats: the playbook's own recap was seen.
         eof: the runner's end mark was seen.
@@ -124,6 +125,7 @@ class Summary:
     events: int = 0
     playbook_started: bool = False
     play_started: bool = False
+    first_task: str = ""
     complaint: str = ""
     stats: bool = False
     eof: bool = False
@@ -190,6 +192,9 @@ class Summary:
             self.playbook_started = True
         elif name == "playbook_on_play_start":
             self.play_started = True
+        elif name == "playbook_on_task_start" and not self.first_task:
+            task = facts.get("task")
+            self.first_task = task[:256] if isinstance(task, str) else ""
         elif name == "playbook_on_stats":
             self._take_stats(facts)
 

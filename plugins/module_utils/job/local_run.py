@@ -89,6 +89,7 @@ class LocalRun(SupervisedRun):
         if self._cancel.done():
             raise self._cancel.result()
         self._progress.step(f"running on the controller node {self.execution_node}, without a pod")
+        self._notebook.phase("starting", PLACE)
         await self._notebook.note(status="waiting", job_explanation="")
         private_data_dir = self._make_folders()
         config = {
@@ -154,10 +155,7 @@ class LocalRun(SupervisedRun):
         return verdict(replace(ended, memory_kills=None), self.summary, self._launch.timeout, PLACE)
 
     def _outcome(self, failure: Failure | None, ended: Ended | None = None) -> Outcome:
-        if ended is not None:
-            self._over = True
-            # They are those of all that runs beside it on this machine.
-            ended = replace(ended, memory_peak=None, cpu_seconds=None)
+        self._over = self._over or ended is not None
         return super()._outcome(failure, ended)
 
     def _away(self, trouble: Unreachable) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
+from ansible_collections.jobpods.controller.plugins.module_utils.job.story import Phase
 
 
 class Notebook(Protocol):
@@ -23,6 +24,20 @@ class Notebook(Protocol):
             lost: what is to be known of this attempt.
             started: its playbook may have begun.
         """
+
+    def phase(self, phase: Phase, detail: str = "") -> float:
+        """Goes on to a phase of the job's start, or tells more of one.
+
+        Args:
+            phase: which one.
+            detail: what is waited for, or what came of it.
+
+        Returns:
+            Seconds that the phase before it has lasted; 0 where it is none that begins now.
+        """
+
+    def begun(self, task: str = "") -> None:
+        """The start is over: this is the playbook's first task, or the job needs none."""
 
     def record(self, batch: Batch) -> None:
         """Takes events to the store; `Run.stored` is told when they are there."""

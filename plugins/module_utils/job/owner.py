@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.owned_run i
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.recorder import Recorder, StoreCalls
 from ansible_collections.jobpods.controller.plugins.module_utils.job.removal import refused
+from ansible_collections.jobpods.controller.plugins.module_utils.job.story import SLOW_START, Phase, Story
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import Outcome
 
 HEARTBEAT_INTERVAL = 0.5
@@ -74,6 +75,7 @@ class JobOwner:
         stored_events: int = 0,
         *,
         begun: bool = False,
+        start: Iterable[dict[str, Any]] = (),
     ) -> None:
         """Gets ready; `own` does it.
 
@@ -86,6 +88,7 @@ class JobOwner:
             progress: told what happens.
             stored_events: counter of the last event that an earlier owner has stored.
             begun: that owner has begun with the job: it is cancelled only when it is known what there is.
+            start: what that owner has stored of the story of the job's start.
         """
         self.unfinished: Failure | None = None
         self._job_id = job_id
@@ -96,8 +99,11 @@ class JobOwner:
         self._calls = calls
         self._progress = progress
         self._row = OwnedRow(job_id, lease, store, calls, progress)
+        self._story = Story(start)
         write = partial(self._row.insist, "the job's events")
-        self._recorder = Recorder(store, write, job_id, lease, self._events_stored, stored_events)
+        self._recorder = Recorder(
+            store, write, job_id, lease, self._events_stored, stored_events, self._story.unsaved
+        )
         self._run: OwnedRun | None = None
         self._ended = False  # the row says so
         self._lost = False  # to another process
@@ -336,7 +342,9 @@ class JobOwner:
             kept: the pod stays for a while.
         """
         failure, summary, ended = outcome.failure, outcome.summary, outcome.ended
+        self._story.end()
         columns: dict[str, Any] = {
+            "start": self._story.to_stored(),
             "status": failure.status if failure is not None else "successful",
             "failure": failure.as_result() if failure is not None else None,
             "job_explanation": failure.message if failure is not None else "",
@@ -348,9 +356,7 @@ class JobOwner:
         }
         if pod_name is not None:
             columns["pod_deleted"] = not pod_name
-        facts: dict[str, Any] = {}
-        if ended is not None:
-            facts = {"memory_peak": ended.memory_peak, "cpu_seconds": ended.cpu_seconds}
+        facts: dict[str, Any] = {"resources": outcome.resources}
         if kept is not None:
             facts["kept"] = kept.as_fact()
             columns["keep_pod_for"] = kept.seconds
@@ -392,6 +398,8 @@ class JobOwner:
         try:
             if await self._row.look():
                 self.cancel("Canceled by job_cancel.")
+            if self._story.due:
+                await self._calls(self._store.update, self._job_id, self._lease, **self._story.unsaved())
         except LeaseLost:
             if not self._ended and not await self._row.is_final():
                 self._lose()
@@ -415,15 +423,31 @@ class JobOwner:
 
     async def note(self, **columns: Any) -> None:
         """Sets columns of the job's row."""
-        await self._row.set(**columns)
+        await self._row.set(**{**self._story.unsaved(), **columns})
 
     async def next_attempt(self, lost: dict[str, Any], *, started: bool) -> None:
         """Keeps in mind that the job's pod was lost, and forgets the events that came from it."""
+        why = f"attempt {lost['attempt']} was lost ({lost['reason']})"
 
         async def forget() -> None:
-            await self._calls(self._store.next_attempt, self._job_id, self._lease, lost, started=started)
+            lost["start"] = self._story.begin_again(why)
+            start = self._story.unsaved()["start"]
+            await self._calls(
+                self._store.next_attempt, self._job_id, self._lease, lost, start, started=started
+            )
 
         await self._recorder.start_anew(forget)
+
+    def phase(self, phase: Phase, detail: str = "") -> float:
+        """Goes on to a phase of the job's start, or tells more of one."""
+        return self._story.enter(phase, detail)
+
+    def begun(self, task: str = "") -> None:
+        """Ends the story of the start, and tells it where it was a long one, or with `-v`."""
+        if self._story.end(task) and task:
+            seconds = self._story.seconds
+            level = 0 if seconds >= SLOW_START else 1
+            self._progress.step(f"first task after {seconds:.1f} s: {self._story}", verbosity=level)
 
     def record(self, batch: Batch) -> None:
         """Gives events to the recorder."""

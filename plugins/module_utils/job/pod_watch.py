@@ -19,6 +19,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.job.limits import REFUSAL_GRACE
+from ansible_collections.jobpods.controller.plugins.module_utils.job.notebook import Notebook
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_state import (
     EVENTS_NOT_READABLE,
     PodState,
@@ -29,6 +30,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_state i
     pod_state,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
+from ansible_collections.jobpods.controller.plugins.module_utils.job.story import Phase, after, verbosity_of
 
 START_TROUBLE_LIMIT = 60.0
 """Seconds for which the kubelet may try again to start a container whose configuration or runtime refuses."""
@@ -83,6 +85,7 @@ class PodWatch:
         worker: str,
         limits: StartLimits,
         since: float,
+        notebook: Notebook,
         progress: Progress,
         *,
         begun: bool = False,
@@ -95,6 +98,7 @@ class PodWatch:
             worker: name of the worker container.
             limits: how long the start may take.
             since: `time.monotonic()` of the job's first create.
+            notebook: told the phases of the start.
             progress: told each step.
             begun: the supervisor has answered an earlier owner of the job, so that it is not the start that
                 takes long where it does not answer this one.
@@ -108,6 +112,7 @@ class PodWatch:
         self._worker = worker
         self._limits = limits
         self._since = since
+        self._notebook = notebook
         self._progress = progress
         self._trouble: tuple[Failure, float] | None = None
         self._told: set[str] = set()
@@ -126,7 +131,7 @@ class PodWatch:
     def supervisor_answered(self) -> None:
         """The pod runs, as its supervisor says: the limits of the start no longer count."""
         self.answered = True
-        self._tell("running", "running")
+        self._tell_running("sending")
 
     def unheard(self, words: str) -> None:
         """Keeps in mind why the supervisor could not be asked, for where it never answers."""
@@ -206,12 +211,12 @@ class PodWatch:
         self.pod = pod
         self.state = state = pod_state(pod, self._worker)
         self.changed.set()
-        if state.node:
-            self._scheduled_at = self._scheduled_at or time.monotonic()
-            self._tell("scheduled", f"scheduled on node {state.node}")
+        if state.node and self._scheduled_at is None:
+            self._scheduled_at = time.monotonic()
+            self._tell_scheduled(state.node)
         if state.container == "running":
             self._running_since = self._running_since or time.monotonic()
-            self._tell("running", "running")
+            self._tell_running("connecting")
         trouble = final_trouble(state)
         if trouble is not None:
             self._lose(trouble)
@@ -225,10 +230,21 @@ class PodWatch:
         if not self.lost.done():
             self.lost.set_result(failure)
 
-    def _tell(self, key: str, text: str) -> None:
+    def _tell_scheduled(self, node: str) -> None:
+        before = f"; before that: {self._trouble[0].message}" if self._trouble is not None else ""
+        self._notebook.phase("scheduling", f"on node {node}{before}")
+        lasted = self._notebook.phase("starting")
+        self._progress.step(f"scheduled on node {node}{after(lasted)}", verbosity_of(lasted))
+
+    def _tell_running(self, phase: Phase) -> None:
+        """Tells once that the pod runs, and what comes after that."""
+        lasted = self._notebook.phase(phase)
+        self._tell("running", f"running on node {self.state.node}{after(lasted)}")
+
+    def _tell(self, key: str, text: str, verbosity: int = 0) -> None:
         if key not in self._told:
             self._told.add(key)
-            self._progress.step(text)
+            self._progress.step(text, verbosity)
 
     # -- limits of the start --
 
@@ -247,6 +263,9 @@ class PodWatch:
             if now - self._since >= self._limits.pod_pending:
                 self._lose(await self._pending_too_long())
             await asyncio.sleep(LIMIT_INTERVAL)
+        if "pulling" in self._told and self.answered:  # its end says how long the pull itself took
+            await self._read_events()
+            self._tell_pulling()
 
     def _check_trouble(self, now: float) -> None:
         trouble = lasting_trouble(self.state, self._events)
@@ -258,6 +277,7 @@ class PodWatch:
         since = now if first or self._trouble is None else self._trouble[1]
         self._trouble = (trouble, since)
         if first:
+            self._notebook.phase(_phase_of(trouble, self.state), trouble.message)
             self._progress.warning(f"{trouble.message} It is tried again.")
         limit = self._limit_of(trouble)
         if limit is not None and now - since >= limit:
@@ -312,8 +332,19 @@ class PodWatch:
             self._events = [{"type": "Note", "reason": EVENTS_NOT_READABLE, "message": str(exc)}]
 
     def _tell_pulling(self) -> None:
+        """Tells that the image is pulled, was pulled, or was there, as far as the pod's events say it."""
         for event in self._events:
+            words = str(event.get("message") or "the image")
             if event.get("reason") == "Pulling":
-                self._tell(
-                    "pulling", str(event.get("message") or "pulling the image").replace("Pulling", "pulling")
-                )
+                self._notebook.phase("pulling", words)
+                self._tell("pulling", words.replace("Pulling", "pulling"))
+            elif event.get("reason") == "Pulled":
+                self._notebook.phase("pulling" if "pulling" in self._told else "starting", words)
+                self._tell("pulled", words, verbosity=1)
+
+
+def _phase_of(trouble: Failure, state: PodState) -> Phase:
+    """The phase of the start that a trouble belongs to."""
+    if not state.node:
+        return "scheduling"
+    return "pulling" if trouble.reason == "ImagePull" else "starting"

@@ -55,6 +55,7 @@ class Recorder:
         lease: int,
         reached: Callable[[int], Awaitable[None]],
         stored_events: int = 0,
+        columns: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         """Gets ready.
 
@@ -65,12 +66,14 @@ class Recorder:
             lease: fencing number of the job's owner.
             reached: told the offset of the worker's output below which all is stored.
             stored_events: counter of the last event that is stored already.
+            columns: others of the job's row that are to be stored together with events.
         """
         self.stored_events = stored_events
         self._offset = 0  # that the store knows
         self._store, self._insist = store, write
         self._job_id, self._lease = job_id, lease
         self._reached = reached
+        self._columns = columns
         self._pending: list[Batch] = []
         self._more = asyncio.Event()
         self._idle = asyncio.Event()
@@ -147,6 +150,7 @@ class Recorder:
                 last_counter=events[-1].counter,
                 lines=b"".join(batch.lines for batch in batches),
                 stored_offset=offset,
+                columns=self._columns(),
             )
             await self._insist(self._store.add_events, self._job_id, self._lease, joined)
             self.stored_events = events[-1].counter

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,8 @@ def job_facts(record: JobRecord, slices: Sequence[dict[str, Any]] = ()) -> dict[
         "pod_name": record.pod_name,
         "pod_kept_until": _timestamp(None if record.pod_deleted else record.keep_pod_until),
         "execution_node": record.execution_node,
+        "start": _phases(record.start, record.finished),
+        "resources": record.facts.get("resources"),
         "attempts": _attempts(record),
         "controller_node": record.controller_node,
         "started": _timestamp(record.started),
@@ -130,6 +133,8 @@ def refusal(failure: Failure, *, name: str = "", controller_node: str = "") -> d
         "pod_name": "",
         "pod_kept_until": None,
         "execution_node": "",
+        "start": [],
+        "resources": None,
         "attempts": [],
         "controller_node": controller_node,
         "started": None,
@@ -214,8 +219,14 @@ def _attempts(record: JobRecord) -> list[dict[str, Any]]:
     """The pods that the job was tried in, the one that counts at last."""
     attempts: list[dict[str, Any]] = []
     for lost in record.attempts:
-        moments = {name: lost[name] and datetime.fromtimestamp(lost[name], timezone.utc) for name in MOMENTS}
-        attempts.append({**lost, **{name: _timestamp(moment) for name, moment in moments.items()}})
+        moments = {name: lost[name] and _moment(lost[name]) for name in MOMENTS}
+        attempts.append(
+            {
+                **lost,
+                **{name: _timestamp(moment) for name, moment in moments.items()},
+                "start": _phases(lost.get("start", ()), moments["finished"]),
+            }
+        )
     if record.pod_name:
         failure = record.failure or {"reason": "", "message": ""}
         attempts.append(
@@ -227,9 +238,26 @@ def _attempts(record: JobRecord) -> list[dict[str, Any]]:
                 "finished": _timestamp(record.finished),
                 "reason": failure["reason"],
                 "message": failure["message"],
+                "start": _phases(record.start, record.finished),
             }
         )
     return attempts
+
+
+def _phases(start: Sequence[dict[str, Any]], finished: datetime | None) -> list[dict[str, Any]]:
+    """The story of a job's start; the phase that goes on has lasted till now, or till the job's end."""
+    until = finished.timestamp() if finished is not None else time.time()
+    phases = []
+    for entry in start:
+        seconds = entry["seconds"]
+        if seconds is None:
+            seconds = round(max(0.0, until - entry["at"]), 3)
+        phases.append({**entry, "at": _timestamp(_moment(entry["at"])), "seconds": seconds})
+    return phases
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
 
 
 def _timestamp(moment: datetime | None) -> str | None:

@@ -38,6 +38,11 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_watch i
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pull_secret import PullSecret
 from ansible_collections.jobpods.controller.plugins.module_utils.job.removal import remove_pod
+from ansible_collections.jobpods.controller.plugins.module_utils.job.resources import (
+    PodResources,
+    add_memory,
+    pod_resources,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import (
     Outcome,
     RunRequest,
@@ -241,6 +246,7 @@ class Run(SupervisedRun):
 
     async def _take(self, pod: dict[str, Any]) -> None:
         self.warm, self.pod_name = True, pod["metadata"]["name"]
+        self._notebook.phase("creating", f"warm pod {self.pod_name} claimed")
         self._progress.step(f"warm pod {self.pod_name} claimed in namespace {self._launch.namespace}")
         self._request.reached.add(self._client.connection.host)
         await self._creation.take(pod)
@@ -310,6 +316,7 @@ class Run(SupervisedRun):
             self._worker,
             limits,
             self._creation.since,
+            self._notebook,
             self._progress,
             begun=self._taken is not None and self._taken.started,
         )
@@ -384,6 +391,8 @@ class Run(SupervisedRun):
             await asyncio.wait((talk, self._cancel), timeout=wait, return_when=asyncio.FIRST_COMPLETED)
         if talk.done() and talk.exception() is None:
             return await self._ended(talk.result(), failure)
+        if failure.reason == "OOMKilled":
+            add_memory(failure, self._asked.memory_limit, self._used(None).memory_peak)
         await self._add_words(failure, watch)
         return self._outcome(failure)
 
@@ -436,6 +445,11 @@ class Run(SupervisedRun):
             f"the connection to the pod is gone; {run}connecting is tried for"
             f" {self._launch.group.cluster_outage_timeout} s: {trouble.failure.message}"
         )
+
+    @property
+    def _asked(self) -> PodResources:
+        """What the pod's worker container asks for."""
+        return pod_resources(self._watch.pod, self._worker) if self._watch is not None else PodResources()
 
     @property
     def execution_node(self) -> str:

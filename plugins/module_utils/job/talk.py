@@ -25,6 +25,12 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.parties imp
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.redaction import hide
+from ansible_collections.jobpods.controller.plugins.module_utils.job.resources import (
+    PodResources,
+    Used,
+    job_resources,
+)
+from ansible_collections.jobpods.controller.plugins.module_utils.job.story import after, verbosity_of
 from ansible_collections.jobpods.controller.plugins.module_utils.job.verdict import verdict
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import Ended
@@ -43,6 +49,7 @@ class Outcome:
         ended: the supervisor's report, where there was one.
         worker_started: the playbook may have begun.
         repeated: it may have begun in an earlier attempt, of which the summary says nothing.
+        resources: what the run used, beside what its pod asks for; None where nothing was measured.
     """
 
     failure: Failure | None
@@ -50,6 +57,7 @@ class Outcome:
     ended: Ended | None = None
     worker_started: bool = False
     repeated: bool = False
+    resources: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +154,7 @@ class SupervisedRun(ABC):
         # An earlier owner may have said so to its pod; only the supervisor knows that it did not.
         self._start_told = self._started or (self._taken is not None and bool(self._taken.pod_uid))
         self._answered = asyncio.Event()
+        self._payload_size = ""
         self._wanted = asyncio.Event()
         self._away_since: float | None = None
         self._tasks: list[asyncio.Task[Any]] = []
@@ -221,7 +230,9 @@ class SupervisedRun(ABC):
 
     async def _build(self, unwanted: threading.Event) -> PayloadSource:
         await self._wanted.wait()
-        return PayloadFile(await asyncio.to_thread(self._request.payload, unwanted))
+        source = PayloadFile(await asyncio.to_thread(self._request.payload, unwanted))
+        self._payload_size = f"payload of {-(-source.length // 1024)} KiB"
+        return source
 
     @abstractmethod
     async def _perform(self, payload: asyncio.Future[PayloadSource]) -> Outcome:
@@ -289,7 +300,21 @@ class SupervisedRun(ABC):
             environment = self._launch.group.execution_environment
             registry = environment.registry if environment is not None else None
             hide(failure, [*self._launch.credentials.secrets, *([registry.password] if registry else ())])
-        return Outcome(failure, self.summary, ended, self.may_have_run(ended), self._request.repeated)
+        out_of_memory = failure is not None and failure.reason == "OOMKilled"
+        resources = job_resources(self._used(ended), self._asked, out_of_memory=out_of_memory)
+        may_have_run = self.may_have_run(ended)
+        return Outcome(failure, self.summary, ended, may_have_run, self._request.repeated, resources)
+
+    @property
+    def _asked(self) -> PodResources:
+        """What the pod asks for; nothing where there is none."""
+        return PodResources()
+
+    def _used(self, ended: Ended | None) -> Used:
+        """What is known of what the run used: without a report, what was told before."""
+        if ended is not None:
+            return Used(ended.memory_peak, ended.cpu_p95, ended.cpu_seconds)
+        return Used(self.conversation.memory_peak if self.conversation is not None else None)
 
     def may_have_run(self, ended: Ended | None) -> bool:
         """Whether the playbook may have begun.
@@ -299,13 +324,15 @@ class SupervisedRun(ABC):
         return self._started or (self._start_told and ended is None)
 
     def _verdict(self, ended: Ended) -> Failure | None:
-        return verdict(ended, self.summary, self._launch.timeout)
+        return verdict(ended, self.summary, self._launch.timeout, memory_limit=self._asked.memory_limit)
 
     # -- what the conversation tells (Listener) --
 
     async def output(self, piece: bytes) -> int:
         """Reads the events in it, shows them and takes them to the store."""
         batch = self._stream.feed(piece)
+        if self._stream.summary.first_task:
+            self._notebook.begun(self._stream.summary.first_task)
         if any(event.name == "playbook_on_vars_prompt" for event in batch.events):
             self._progress.warning(
                 "the playbook asks for a variable (vars_prompt) and waits, but nobody can answer it in a job;"
@@ -319,6 +346,7 @@ class SupervisedRun(ABC):
     def connected(self) -> None:
         """Notes that the supervisor answers, and says so where the connection was gone."""
         self._answered.set()
+        self._notebook.phase("sending")
         if self._away_since is not None:
             away = time.monotonic() - self._away_since
             self._away_since = None
@@ -346,6 +374,7 @@ class SupervisedRun(ABC):
 
     def received(self) -> None:
         """Tells that the payload is where the run is."""
+        self._notebook.phase("sending", self._payload_size)
         self._progress.step("payload received", verbosity=1)
 
     def starting(self) -> None:
@@ -355,7 +384,8 @@ class SupervisedRun(ABC):
     def started(self) -> None:
         """Tells that the playbook was started, and marks the job as running."""
         self._started = True
-        self._progress.step("playbook started", verbosity=1)
+        lasted = self._notebook.phase("playbook")
+        self._progress.step(f"playbook started{after(lasted)}", verbosity_of(lasted))
         self._marking = asyncio.create_task(self._note_running())
 
     async def _note_running(self) -> None:

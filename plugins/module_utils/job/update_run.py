@@ -55,6 +55,7 @@ class UpdateRun(PodlessRun):
         Returns:
             How it ended; a `Failure` is an outcome, not raised.
         """
+        self._notebook.begun()
         await self._notebook.note(status="running", execution_node=self._node)
         if self._cancel.done():
             return Outcome(self._cancel.result(), self.summary)

@@ -14,6 +14,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.escapes import one_line, plain_text
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Summary, TaskFailure
+from ansible_collections.jobpods.controller.plugins.module_utils.job.resources import add_memory
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.wire import Ended
 
 _INVENTORY_ERROR = re.compile(
@@ -37,7 +38,9 @@ NAMED_HOSTS = 3
 """Failed hosts that the message names; the failure's details have them all."""
 
 
-def verdict(ended: Ended, summary: Summary, timeout: int, place: str = "the pod") -> Failure | None:
+def verdict(
+    ended: Ended, summary: Summary, timeout: int, place: str = "the pod", memory_limit: str = ""
+) -> Failure | None:
     """How a run ended.
 
     Args:
@@ -45,13 +48,14 @@ def verdict(ended: Ended, summary: Summary, timeout: int, place: str = "the pod"
         summary: what the runner's own output added up to.
         timeout: the job's time limit in seconds, for the message.
         place: where the run was, for messages.
+        memory_limit: of its container; empty where that is not known.
 
     Returns:
         None for success, which the runner's status, its end mark, its exit status and the playbook's recap
         all have to say; else what to tell the user.
     """
     if ended.cause == "exit":
-        return _exited(ended, summary, place)
+        return _exited(ended, summary, place, memory_limit)
     if ended.cause == "timeout":
         message = f"The playbook was stopped at its time limit of {timeout} s.{_unanswered(summary)}"
         return Failure("JobTimeout", message, traceback=ended.stderr)
@@ -66,12 +70,14 @@ def verdict(ended: Ended, summary: Summary, timeout: int, place: str = "the pod"
     return Failure("RunnerFailed", _sentence(ended.message), traceback=ended.stderr)
 
 
-def _exited(ended: Ended, summary: Summary, place: str) -> Failure | None:
+def _exited(ended: Ended, summary: Summary, place: str, memory_limit: str) -> Failure | None:
     if summary.status == "successful" and summary.eof and ended.returncode == 0 and summary.stats:
         return None
     said = "\n".join(map(plain_text, summary.last_lines))
     if ended.memory_kills:
-        return _out_of_memory(ended, _unsuccessful(ended, summary, said, place), summary)
+        failure = _out_of_memory(ended, _unsuccessful(ended, summary, said, place), summary)
+        add_memory(failure, memory_limit, ended.memory_peak)
+        return failure
     return _unsuccessful(ended, summary, said, place)
 
 

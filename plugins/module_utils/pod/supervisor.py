@@ -74,6 +74,12 @@ SESSION_ALIVE = 30.0
 STOP_INTERVAL = 0.02
 KILL_LIMIT = 10.0
 """Seconds of SIGKILL after which processes that still live are reported instead of waited for."""
+SAMPLE_INTERVAL = 1.0
+"""Seconds between two looks at what the container uses."""
+SAMPLE_MIN = 0.2
+"""Seconds that are enough to tell from them how much CPU is in use."""
+MEMORY_GROWTH = 1.25
+"""How much more memory must be in use before the controller hears of it, while the run goes on."""
 LINGER = 5.0
 """Seconds that the end after a SIGTERM waits for the controller's `bye`."""
 DEFAULT_GRACE = 5.0
@@ -350,9 +356,10 @@ class Session:
         payload: bytes of the payload that arrived without a gap.
         whole: the payload was complete and checked.
         pid: the worker's.
+        memory_peak: bytes that the run has used at most; 0 where that is not known.
     """
 
-    ANSWERS = ("hello", "received", "started", "canceling", "kept", "beat")
+    ANSWERS = ("hello", "received", "started", "canceling", "kept", "usage", "beat")
 
     def __init__(self, spool: Spool, changed: threading.Condition) -> None:
         self.number = 0
@@ -361,6 +368,7 @@ class Session:
         self.payload = 0
         self.whole = False
         self.pid = 0
+        self.memory_peak = 0
         self._spool = spool
         self._changed = changed
         self._wanted: set[str] = set()
@@ -377,7 +385,7 @@ class Session:
             self.number = number
             self._sent = self._acked = max(self._spool.start, min(resume, self._spool.end))
             self._ended_sent = False
-            self._wanted.add("hello")
+            self._wanted.update(("hello", "usage") if self.memory_peak else ("hello",))
             self._changed.notify_all()
 
     def answer(self, *kinds: str) -> None:
@@ -455,6 +463,8 @@ class Session:
             return self._record(kind, self.payload, {"whole": self.whole})
         if kind == "started":
             return self._record(kind, 0, {"pid": self.pid})
+        if kind == "usage":
+            return self._record(kind, 0, {"memory_peak": self.memory_peak})
         if kind == "beat":
             return self._record(kind, 0, {"state": self.state, "spool_end": spool.end})
         return self._record(kind, 0, {})
@@ -543,16 +553,67 @@ def _read_number(path: str, key: str = "") -> int | None:
     return None
 
 
-def container_usage(root: str = "/sys/fs/cgroup") -> tuple[int | None, float | None]:
-    """(peak memory in bytes, CPU seconds) of this container, by cgroup v2 or v1; None where not told."""
-    memory = _read_number(root + "/memory.peak")
-    if memory is None:
-        memory = _read_number(root + "/memory/memory.max_usage_in_bytes")
-    microseconds = _read_number(root + "/cpu.stat", "usage_usec")
-    if microseconds is not None:
-        return memory, microseconds / 1e6
-    nanoseconds = _read_number(root + "/cpuacct/cpuacct.usage")
-    return memory, None if nanoseconds is None else nanoseconds / 1e9
+class Usage:
+    """What this container uses, by cgroup v2 or v1; of no other than its own is anything told.
+
+    Attributes:
+        memory_peak: bytes that were in use at most, without files that the kernel could drop from its cache;
+            None where it is not told.
+        cpu_seconds: of all of the container's time; None where it is not told.
+    """
+
+    def __init__(self, root: str = "/sys/fs/cgroup") -> None:
+        self.memory_peak: int | None = None
+        self.cpu_seconds: float | None = None
+        self._memory = root + "/memory."
+        self._names = ("current", "peak", "inactive_file")
+        self._cpu, self._cpu_key, self._cpu_unit = root + "/cpu.stat", "usage_usec", 1e6
+        if _read_number(self._memory + "current") is None:  # as in the root of all, which is no container
+            self._memory = root + "/memory/memory."
+            self._names = ("usage_in_bytes", "max_usage_in_bytes", "total_inactive_file")
+            self._cpu, self._cpu_key, self._cpu_unit = root + "/cpuacct/cpuacct.usage", "", 1e9
+        self._kernel_peak = 0
+        self._shares: dict[int, int] = {}  # how many samples found so many hundredths of a CPU in use
+        self._last: tuple[float, float] | None = None
+
+    def sample(self, now: float) -> None:
+        """Looks at it, at this monotonic time; a peak since the last look counts, too."""
+        current, peak, cache = self._names
+        used = _read_number(self._memory + current)
+        if used is not None:
+            kernel_peak = _read_number(self._memory + peak) or 0
+            if kernel_peak > self._kernel_peak:
+                self._kernel_peak, used = kernel_peak, max(used, kernel_peak)
+            used -= _read_number(self._memory + "stat", cache) or 0
+            self.memory_peak = max(used, self.memory_peak or 0)
+        time_used = _read_number(self._cpu, self._cpu_key)
+        if time_used is None:
+            return
+        self.cpu_seconds = time_used / self._cpu_unit
+        if self._last is not None:
+            elapsed = now - self._last[0]
+            if elapsed < SAMPLE_MIN:
+                return
+            share = round((self.cpu_seconds - self._last[1]) / elapsed * 100)
+            self._shares[share] = self._shares.get(share, 0) + 1
+        self._last = (now, self.cpu_seconds)
+
+    def cpu_p95(self) -> float | None:
+        """CPUs that were in use, which 95 % of the samples did not exceed; None where there is none."""
+        left = sum(self._shares.values()) * 95
+        for share in sorted(self._shares):
+            left -= self._shares[share] * 100
+            if left <= 0:
+                return share / 100
+        return None
+
+
+def children_usage() -> tuple[int, float]:
+    """(peak memory in bytes of the largest, CPU seconds of all) of the processes that have ended here."""
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_maxrss * 1024, used.ru_utime + used.ru_stime
 
 
 def memory_kills(root: str = "/sys/fs/cgroup") -> int | None:
@@ -736,6 +797,9 @@ class Supervisor:
         self._told_received = 0
         self._grace = DEFAULT_GRACE
         self._run_deadline: float | None = None
+        # Beside other programs, it is not the run that its cgroup tells of.
+        self._usage = None if self.ends_with_input else Usage()
+        self._next_sample = 0.0
         self._stop_cause = ""
         self._kill_at: float | None = None  # when patience with the run ends
         self._give_up_at: float | None = None  # when waiting for killed processes ends
@@ -924,6 +988,7 @@ class Supervisor:
         self.session.state = "running"
         self.session.pid = self.worker.pid
         self.session.answer("started")
+        self._sample(time.monotonic())
         if timeout is not None:
             self._run_deadline = self.worker.started + timeout
         self._poll.register(self.worker.errors, select.POLLIN)
@@ -971,7 +1036,9 @@ class Supervisor:
             return
 
     def _advance_run(self, worker: Worker, now: float) -> None:
-        """Brings a run that stops, or whose worker has ended, nearer to its end."""
+        """Looks at a run, and brings one that stops, or whose worker has ended, nearer to its end."""
+        if now >= self._next_sample:
+            self._sample(now)
         if self.spool.error and not self._stop_cause:
             self._stop_cause, self._kill_at = "spool", now
         if worker.status is None and self._kill_at is None:
@@ -997,7 +1064,7 @@ class Supervisor:
     def _end(self, cause: str, message: str, left: int = 0) -> None:
         worker = self.worker
         returncode, number = worker.result() if worker is not None else (None, None)
-        memory, cpu = container_usage()
+        memory, cpu, busy = self._used()
         self.session.finish(
             {
                 "cause": cause,
@@ -1007,6 +1074,7 @@ class Supervisor:
                 "message": message,
                 "memory_peak": memory,
                 "cpu_seconds": cpu,
+                "cpu_p95": busy,
                 "memory_kills": memory_kills(),
                 "elapsed": None if worker is None else round(time.monotonic() - worker.started, 3),
                 "left": left,
@@ -1015,6 +1083,26 @@ class Supervisor:
         if self._payload is not None:
             os.close(self._payload)
             self._payload = None
+
+    def _sample(self, now: float) -> None:
+        """Looks at what the run uses; the controller hears of much memory while it may still be told."""
+        self._next_sample = now + SAMPLE_INTERVAL
+        if self._usage is None:
+            return
+        self._usage.sample(now)
+        session, peak = self.session, self._usage.memory_peak or 0
+        if peak > session.memory_peak * MEMORY_GROWTH:
+            session.memory_peak = peak
+            session.answer("usage")
+
+    def _used(self) -> tuple[int | None, float | None, float | None]:
+        """(bytes of memory at most, CPU seconds, CPUs that 95 % of the time needed no more than)."""
+        if self.worker is None:
+            return None, None, None
+        if self._usage is None:
+            return (*children_usage(), None)
+        self._usage.sample(time.monotonic())
+        return self._usage.memory_peak, self._usage.cpu_seconds, self._usage.cpu_p95()
 
     def _keep(self, seconds: float) -> None:
         """Stays for somebody who wants to look into the container, and then ends."""
@@ -1032,6 +1120,8 @@ class Supervisor:
             return STOP_INTERVAL
         now = time.monotonic()
         limits = [self._next_beat]
+        if self.session.state == "running" and self._usage is not None:
+            limits.append(self._next_sample)
         if self._payload is not None and self.worker is not None:
             limits.append(now + 0.5)  # see whether the worker has read it
         if self.lost_timeout is not None:

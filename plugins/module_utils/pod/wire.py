@@ -38,6 +38,7 @@ __all__ = [
     "Output",
     "Received",
     "Record",
+    "Usage",
     "ack",
     "attach",
     "beat",
@@ -202,6 +203,17 @@ class Beat:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What the run uses up to now: its container may be killed for it, and never report.
+
+    Attributes:
+        memory_peak: bytes of memory at most.
+    """
+
+    memory_peak: int
+
+
+@dataclass(frozen=True)
 class Canceling:
     """The cancel was heard."""
 
@@ -222,11 +234,13 @@ class Ended:
         signal: that killed the worker.
         stderr: the tail of the worker's standard error.
         message: what the supervisor has to say about it.
-        memory_peak: of the container, in bytes.
+        memory_peak: bytes of memory that the container used at most, without what the kernel could drop; of
+            a supervisor on the controller node, those of the largest process.
         cpu_seconds: of the container.
         elapsed: seconds from the runner's start to now.
         left: processes of the run that could not be killed.
         memory_kills: processes that the kernel killed for want of memory in the container.
+        cpu_p95: CPUs, which the container did not exceed for 95 % of the run.
     """
 
     offset: int
@@ -240,9 +254,10 @@ class Ended:
     elapsed: float | None
     left: int
     memory_kills: int | None = None
+    cpu_p95: float | None = None
 
 
-Message: TypeAlias = "Hello | Received | Started | Output | Beat | Canceling | Kept | Ended"
+Message: TypeAlias = "Hello | Received | Started | Output | Beat | Usage | Canceling | Kept | Ended"
 
 
 def message(record: Record) -> Message | None:
@@ -271,6 +286,8 @@ def message(record: Record) -> Message | None:
         )
     if record.kind == "started":
         return Started(fields.count("pid"))
+    if record.kind == "usage":
+        return Usage(fields.count("memory_peak"))
     if record.kind == "canceling":
         return Canceling()
     if record.kind == "kept":
@@ -284,10 +301,11 @@ def message(record: Record) -> Message | None:
             fields.text("stderr")[-STDERR_TAIL:],
             fields.text("message")[:STDERR_TAIL],
             fields.maybe_count("memory_peak"),
-            fields.maybe_seconds("cpu_seconds"),
-            fields.maybe_seconds("elapsed"),
+            fields.maybe_number("cpu_seconds"),
+            fields.maybe_number("elapsed"),
             fields.count("left"),
             fields.maybe_count("memory_kills"),
+            fields.maybe_number("cpu_p95"),
         )
     return None
 
@@ -317,7 +335,7 @@ class _Fields:
     def maybe_count(self, name: str) -> int | None:
         return None if self._fields.get(name) is None else self.count(name)
 
-    def maybe_seconds(self, name: str) -> float | None:
+    def maybe_number(self, name: str) -> float | None:
         value = self._fields.get(name)
         if value is None:
             return None

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import FINAL
+from ansible_collections.jobpods.controller.plugins.module_utils.job.story import SLOW
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.feed import JobFeed, LauncherFeed
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.opened import OpenStore
 
@@ -64,12 +66,22 @@ class FollowedJob:
         self.over = record.status in FINAL
 
     def _tell_state(self, record: JobRecord) -> None:
-        state = (record.status, record.job_explanation)
+        state = (record.status, record.job_explanation or _waits_for(record))
         if state == self._state or record.status in FINAL:
             return
-        self._state = state
+        old, self._state = self._state, state
+        if state == (old[0], ""):  # it waits for nothing any more
+            return
         words = f"{record.status} in pod {record.pod_name}" if record.pod_name else record.status
-        self._told.step(words + (f": {record.job_explanation}" if record.job_explanation else ""))
+        self._told.step(": ".join(filter(None, (words, state[1]))))
+
+
+def _waits_for(record: JobRecord) -> str:
+    """What the start of a job waits for, where that lasts; else empty."""
+    phase = record.start[-1] if record.start else None
+    if phase is None or phase["seconds"] is not None or time.time() - phase["at"] < SLOW:
+        return ""
+    return f"{phase['phase']}: {phase['detail']}" if phase["detail"] else str(phase["phase"])
 
 
 class FollowedFamily:

@@ -98,6 +98,11 @@ def _cancel_made(making: asyncio.Task[OwnedJob]) -> None:
         making.result().owner.cancel("Canceled because what needed it is.")
 
 
+def _start_of(taken: JobRecord) -> list[dict[str, Any]]:
+    """The story of a job's start, as far as its owner has stored it."""
+    return taken.start or [{"phase": "queued", "at": taken.created.timestamp()}]
+
+
 Prepare = Callable[[OwnedJob], Awaitable[Start]]
 """Waits for what a job needs, room for it included; says what it does then."""
 
@@ -227,6 +232,7 @@ class OwnedJobs:
             feed,
             taken.event_count if taken is not None else 0,
             begun=taken is not None and (bool(taken.namespace) or taken.status == "running"),
+            start=_start_of(taken) if taken is not None else (),
         )
         job.task = asyncio.create_task(job.owner.own(job.finished))
         job.task.add_done_callback(lambda task: self._forget(job))

@@ -333,6 +333,7 @@ class Preparation:
         repeated: bool = False,
     ) -> Start:
         launch = place.launch
+        job.owner.phase("starting" if place.connection is None else "creating")
 
         def payload(unwanted: threading.Event) -> Payload:
             try:

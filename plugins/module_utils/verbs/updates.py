@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -26,6 +27,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.project.upd
     find_revision,
     update_project,
 )
+from ansible_collections.jobpods.controller.plugins.module_utils.job.story import after
 from ansible_collections.jobpods.controller.plugins.module_utils.job.update_run import (
     Work,
     update_on_controller,
@@ -46,16 +48,18 @@ async def wait_for_place(jobs: OwnedJobs, job: OwnedJob) -> Placed:
     """Waits until it is a job's turn, and there is room for it."""
     store, calls = jobs.opened.store, jobs.opened.calls
     found: Placed | Pending = await calls(store.place, job.id, job.lease, OWNER_SILENCE)
-    told = ""
+    told, since = "", time.monotonic()
     while isinstance(found, Pending):
         if found.explanation != told:
             told = found.explanation
+            job.owner.phase("queued", told)
             job.feed.step(f"pending: {told}")
             await calls(store.update, job.id, job.lease, job_explanation=told)
         still = await jobs.line.look(job.id, job.lease, PLACE_INTERVAL)
         found = still if still is not None else await calls(store.place, job.id, job.lease, OWNER_SILENCE)
     if told:
-        job.feed.step("it is this job's turn")
+        job.owner.phase("queued")
+        job.feed.step(f"it is this job's turn{after(time.monotonic() - since)}")
     return found
 
 
@@ -76,6 +80,7 @@ class Updates:
             await self._explain(job, self._whys[first.id])
 
     async def _explain(self, job: OwnedJob, why: str) -> None:
+        job.owner.phase("queued", why)
         with suppress(LeaseLost):  # it has ended meanwhile, or is another process'; its owner sees that
             await self._calls(self._store.update, job.id, job.lease, job_explanation=why)
 
@@ -289,6 +294,7 @@ class Updates:
             Failure: it was not successful (AWX: Previous Task Failed).
         """
         why = f"waiting for job {update.id} to finish: {what[0].lower()}{what[1:]}"
+        job.owner.phase("queued", why)
         await self._calls(self._store.update, job.id, job.lease, job_explanation=why)
         self._whys[job.id] = why
         for each in tuple(self._beside.get(job.id, ())):
@@ -298,6 +304,8 @@ class Updates:
         except asyncio.CancelledError:
             update.owner.cancel(f"Canceled because job {job.id} is.")
             raise
+        for each in (job, *self._beside.get(job.id, ())):
+            each.owner.phase("queued")
         record = await self._jobs.record(update)
         if record.status == "successful":
             return

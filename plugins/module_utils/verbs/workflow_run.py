@@ -133,6 +133,7 @@ class WorkflowRun(PodlessRun):
         Returns:
             How it ended; a `Failure` is an outcome, not raised.
         """
+        self._notebook.begun()
         await self._notebook.note(status="running", execution_node=self._jobs.request.controller_node)
         try:
             self._take_found()

@@ -80,6 +80,10 @@ def test_a_job_that_has_no_pod_yet_starts_with_its_own_connection(
     core.delete_namespaced_resource_quota("none", namespace)
     waited = controller.elsewhere().verb("job_wait", job_id=job_id)
     assert waited["job"]["status"] == "successful", waited["msg"]
+    start = {each["phase"]: each["detail"] for each in waited["job"]["start"]}
+    assert list(start)[:4] == ["queued", "creating", "quota", "scheduling"]
+    assert "exceeded quota: none" in start["quota"]
+    assert start["playbook"] == "Greet"
 
 
 def test_an_end_that_nobody_saw_is_seen_by_who_comes_next(

@@ -85,6 +85,12 @@ def test_runs_that_are_cut_short(controller: Controller, job: Options) -> None:
         if words == KERNEL:
             assert "memory limit" in failure["hint"]
             assert failure["details"]["memory_kills"] == 1
+            assert failure["details"]["memory_limit"] == "300Mi"
+            assert (
+                "The container's memory limit is 300Mi; the most that was seen in use is "
+                in failure["message"]
+            )
+            assert facts["resources"]["memory_peak"] == failure["details"]["memory_peak"] <= 300 << 20
     assert "TASK [Meddle]" in played.results["playbook"][0]["job"]["result_traceback"]
     slices = played.results["slices"][0]["job"]["slices"]
     assert [each["failure"]["reason"] for each in slices] == ["PlaybookFailed"] * 2

@@ -166,4 +166,7 @@ def test_a_job_on_the_controller_node(
     assert (job["execution_node"], job["controller_node"]) == (host, host)
     assert (job["container_group"], job["namespace"], job["pod_name"]) == (None, None, "")
     assert f"on {host}" in result["stdout"]
+    assert [each["phase"] for each in job["start"]] == ["queued", "starting", "sending", "playbook"]
+    assert job["start"][-1]["detail"] == "Tell"
+    assert (job["resources"]["memory_peak"] > 0, job["resources"]["cpu_p95"]) == (True, None)
     assert core.list_namespaced_pod(namespace).items == []

@@ -67,6 +67,9 @@ def test_jobs_get_them_one_after_the_other(
         second = running.result()
     assert second["job"]["status"] == "successful", second
     assert second["job"]["pod_name"] == pod.metadata.name
+    start = {each["phase"]: each["detail"] for each in second["job"]["start"]}
+    assert list(start) == ["queued", "creating", "sending", "playbook"]
+    assert start["creating"] == f"warm pod {pod.metadata.name} claimed"
     assert pod.metadata.name not in idle(core, namespace, 2)
 
 

@@ -357,6 +357,7 @@ def _make_tables() -> None:
         sa.Column("created", sa.Float(), nullable=False),
         sa.Column("started", sa.Float(), nullable=True),
         sa.Column("finished", sa.Float(), nullable=True),
+        sa.Column("start", sa.JSON(), nullable=False),
         sa.Column("attempts", sa.JSON(), nullable=False),
         sa.Column("host_status_counts", sa.JSON(), nullable=False),
         sa.Column("event_count", sa.Integer(), nullable=False),

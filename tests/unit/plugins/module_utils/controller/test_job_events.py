@@ -163,6 +163,18 @@ def test_tail_is_read_without_the_beginning(job: StoredJob, options: StoreOption
     assert job.counters(850) == list(range(851, 1001))
 
 
+def test_columns_of_the_row_are_stored_together_with_events(job: StoredJob) -> None:
+    start = [{"phase": "playbook", "at": 5.0, "seconds": 0.5, "detail": "First"}]
+    batch = EventBatch(1, 1, b'{"counter": 1}\n', 15, {"start": start})
+    job.store.add_events(job.id, job.lease, batch)
+    record = job.store.get(job.id)
+    assert (record.start, record.event_count, record.stored_offset) == (start, 1, 15)
+    job.store.claim(job.id, "another")
+    with pytest.raises(LeaseLost):
+        job.store.add_events(job.id, job.lease, EventBatch(2, 2, b'{"counter": 2}\n', 30, {"start": []}))
+    assert job.store.get(job.id).start == start
+
+
 @pytest.mark.parametrize("started", [False, True], ids=["not-started", "started-unseen"])
 def test_next_attempt_starts_anew(job: StoredJob, started: bool) -> None:
     other = StoredJob(job.store)
@@ -170,9 +182,10 @@ def test_next_attempt_starts_anew(job: StoredJob, started: bool) -> None:
     job.store.update(job.id, job.lease, pod_name="p1", pod_uid="u1", pod_deleted=False, execution_node="n")
     job.add(1, 20)
     lost = {"attempt": 1, "pod_name": "p1", "execution_node": "n", "reason": "NodeLost", "message": "It is."}
-    job.store.next_attempt(job.id, job.lease, lost, started=started)
+    start = [{"phase": "queued", "at": 5.0, "seconds": None, "detail": "again"}]
+    job.store.next_attempt(job.id, job.lease, lost, start, started=started)
     record = job.store.get(job.id)
-    assert record.status == "waiting"
+    assert (record.status, record.start) == ("waiting", start)
     assert (record.pod_name, record.pod_uid, record.pod_deleted, record.execution_node) == ("", "", True, "")
     (attempt,) = record.attempts
     assert (attempt.pop("finished") > 0, attempt.pop("started") is None) == (True, not started)

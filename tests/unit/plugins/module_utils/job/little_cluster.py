@@ -26,6 +26,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.pod.supervisor 
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import (
     SENT,
     ApiServer,
+    Reply,
     document,
     status,
 )
@@ -256,6 +257,21 @@ class LittleCluster:
             piece = await queue.get()
             await self.flowing.wait()
             await websocket.send_bytes(b"\x01" + piece)
+
+
+def dead(at: LittleCluster, **state: Any) -> Reply:
+    """A watch that says of the worker container that it has ended."""
+
+    async def watch(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        pod = at._document()
+        pod["status"] = {"phase": "Failed", "containerStatuses": [{"name": "worker", "state": state}]}
+        await answer.write(json.dumps({"type": "MODIFIED", "object": pod}).encode() + b"\n")
+        await at._gone.wait()
+        return answer
+
+    return watch
 
 
 @asynccontextmanager

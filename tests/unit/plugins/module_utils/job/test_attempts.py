@@ -62,6 +62,9 @@ async def begun(scene: Scene, events: int) -> None:
 
 # --- before the playbook -----
 
+PHASES = ["queued", "creating", "scheduling", "starting", "connecting", "sending", "playbook"]
+"""Of a start in a pod that runs, as the cluster says, as soon as it is made."""
+
 
 @pytest.mark.parametrize(
     ("loss", "reason", "message"),
@@ -91,6 +94,11 @@ async def test_pod_that_is_lost_before_its_worker_starts(
             " another pod, attempt 2 of 4"
         ]
         first, second = job_result(scene.store, scene.job_id)["job"]["attempts"]
+        assert [each["phase"] for each in first.pop("start")] == PHASES[:4]
+        begun = second.pop("start")
+        assert begun == job_result(scene.store, scene.job_id)["job"]["start"]
+        assert begun[0]["detail"] == f"attempt 1 was lost ({reason})"
+        assert [each["phase"] for each in begun] == PHASES
         assert first.pop("finished") is not None
         assert first == {
             "attempt": 1,

@@ -25,6 +25,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.creation im
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import Batch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pull_secret import PullSecret
+from ansible_collections.jobpods.controller.plugins.module_utils.job.story import Phase
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import (
@@ -66,12 +67,20 @@ class Notes:
 
     def __init__(self) -> None:
         self.columns: list[dict[str, Any]] = []
+        self.phases: list[tuple[str, str]] = []
 
     async def note(self, **columns: Any) -> None:
         self.columns.append(columns)
 
     async def next_attempt(self, lost: dict[str, Any], *, started: bool) -> None:
         raise AssertionError(lost)
+
+    def phase(self, phase: Phase, detail: str = "") -> float:
+        self.phases.append((phase, detail))
+        return 0.0
+
+    def begun(self, task: str = "") -> None:
+        raise AssertionError(task)
 
     def record(self, batch: Batch) -> None:
         raise AssertionError("there are no events yet")

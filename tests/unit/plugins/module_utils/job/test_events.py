@@ -295,3 +295,11 @@ def test_errors_within_a_playbook_are_no_complaint_of_its_start() -> None:
     stream.feed(event(2, "playbook_on_play_start"))
     stream.feed(event(3, "verbose", "ERROR! later"))
     assert (stream.summary.complaint, stream.summary.play_started) == ("", True)
+
+
+def test_first_task_is_known_by_its_name() -> None:
+    stream = RunnerStream()
+    names: tuple[Any, ...] = ({"no": "text"}, "x" * 1000, "Second")
+    for counter, name in enumerate(names, 1):
+        stream.feed(event(counter, "playbook_on_task_start", task=name))
+    assert stream.summary.first_task == "x" * 256

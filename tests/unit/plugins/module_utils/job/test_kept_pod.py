@@ -6,23 +6,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from aiohttp import web
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.jobs import JobRecord
 from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation, pod_watch
 from ansible_collections.jobpods.controller.plugins.module_utils.job.result import job_facts, sentence
 from ansible_collections.jobpods.controller.plugins.module_utils.pod import wire
-from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import Reply
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.little_cluster import (
     PODS,
     LittleCluster,
+    dead,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.owning import (
     BAD,
@@ -106,21 +104,6 @@ async def test_pod_in_which_the_run_may_go_on_is_deleted(scene: Scene, authority
         assert record.failure is not None and record.failure["reason"] == "ProtocolViolation"
         assert (at.exists, record.pod_deleted) == (False, True)
         assert scene.told.warnings[-1] == "the pod is not kept, since the run may go on in it"
-
-
-def dead(at: LittleCluster, **state: Any) -> Reply:
-    """A watch that says of the worker container that it has ended."""
-
-    async def watch(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse()
-        await answer.prepare(request)
-        pod = at._document()
-        pod["status"] = {"phase": "Failed", "containerStatuses": [{"name": "worker", "state": state}]}
-        await answer.write(json.dumps({"type": "MODIFIED", "object": pod}).encode() + b"\n")
-        await at._gone.wait()
-        return answer
-
-    return watch
 
 
 async def test_container_that_has_ended_can_t_be_entered(

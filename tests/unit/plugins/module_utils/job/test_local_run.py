@@ -27,6 +27,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.job.events impo
 from ansible_collections.jobpods.controller.plugins.module_utils.job.local_run import LocalRun
 from ansible_collections.jobpods.controller.plugins.module_utils.job.local_supervisor import run_environment
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload, build_payload
+from ansible_collections.jobpods.controller.plugins.module_utils.job.story import Phase
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import Outcome, RunRequest
 from ansible_collections.jobpods.controller.plugins.module_utils.pod import supervisor
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import PodIdentity
@@ -63,6 +64,7 @@ class Told:
         self.steps: list[str] = []
         self.warnings: list[str] = []
         self.notes: list[dict[str, Any]] = []
+        self.phases: list[tuple[str, str]] = []
         self.output: list[str] = []
         self.heard = asyncio.Event()
         self.run: LocalRun | None = None
@@ -86,6 +88,13 @@ class Told:
 
     async def next_attempt(self, lost: dict[str, Any], *, started: bool) -> None:
         raise AssertionError(lost)
+
+    def phase(self, phase: Phase, detail: str = "") -> float:
+        self.phases.append((phase, detail))
+        return 0.0
+
+    def begun(self, task: str = "") -> None:
+        self.phases.append(("begun", task))
 
     def record(self, batch: Batch) -> None:
         return None
@@ -200,6 +209,13 @@ async def test_a_playbook_runs_on_this_machine(scene: Scene) -> None:
         "payload received",
         "playbook started",
     ]
+    assert list(dict.fromkeys(phase for phase, _detail in scene.told.phases)) == [
+        "starting",
+        "sending",
+        "playbook",
+        "begun",
+    ]
+    assert ("begun", "ansible.builtin.debug") in scene.told.phases
     assert (run.pod_name, run.pod_uid, run.removal(outcome), scene.told.warnings) == ("", None, None, [])
 
 
@@ -220,14 +236,19 @@ async def test_a_locked_ssh_key_is_opened_however_long_the_data_folder_s_path_is
     assert any("it is me" in line for line in scene.told.output)
 
 
-async def test_facts_of_the_whole_machine_are_not_taken_for_the_run_s(
+async def test_what_the_run_s_own_processes_use_is_told_and_not_the_whole_machine(
     scene: Scene, scripted: Callable[[str], None]
 ) -> None:
     scripted(GOOD)
     outcome = await scene.executed()
     assert outcome.failure is None
-    assert outcome.ended is not None
-    assert (outcome.ended.memory_peak, outcome.ended.cpu_seconds) == (None, None)
+    used = outcome.resources
+    assert used is not None
+    assert 1 << 20 < used["memory_peak"] < 1 << 30
+    assert used["cpu_seconds"] >= 0
+    assert used["cpu_p95"] is None
+    assert list(used["suggested_requests"]) == ["memory"]
+    assert used["requests"] == used["limits"] == {}
 
 
 async def test_the_run_s_folder_is_private_and_below_the_job_s(

@@ -84,7 +84,7 @@ async def test_good_end(scene: Scene, authority: Authority) -> None:
         assert scene.told.steps == [
             f"pod {scene.pod_name} created in namespace jobs",
             f"scheduled on node {NODE}",
-            "running",
+            f"running on node {NODE}",
             "payload received",
             "playbook started",
         ]

@@ -75,12 +75,16 @@ RECORD = JobRecord(
     started=datetime(2026, 1, 2, 3, 4, 6, 789, tzinfo=timezone.utc),
     finished=datetime(2026, 1, 2, 3, 4, 8),  # noqa: DTZ001 - as SQLite gives it
     elapsed=2.04,
+    start=[
+        {"phase": "queued", "at": 1767323045.25, "seconds": 0.5, "detail": "full"},
+        {"phase": "creating", "at": 1767323045.75, "seconds": None, "detail": ""},
+    ],
     attempts=[],
     host_status_counts={**COUNTS, "ok": 3, "changed": 1},
     event_count=41,
     changed=True,
     artifacts={"release": "1.2"},
-    facts={},
+    facts={"resources": {"memory_peak": 5}},
     lease=1,
     owner="here",
     heartbeat=None,
@@ -138,7 +142,12 @@ def ended_with(store: JobStore, failure: Failure, **columns: Any) -> dict[str, A
 
 # --- its shape -----
 
+START = [
+    {"phase": "queued", "at": "2026-01-02T03:04:05Z", "seconds": 0.5, "detail": "full"},
+    {"phase": "creating", "at": "2026-01-02T03:04:05Z", "seconds": 2.25, "detail": ""},
+]
 LAST = {
+    "start": START,
     "attempt": 1,
     "pod_name": "automation-job-7-x",
     "execution_node": "node1",
@@ -155,6 +164,7 @@ LOST = {
     "finished": 1767323046.5,
     "reason": "NodeLost",
     "message": "\x1b[31mIt is.",
+    "start": [{"phase": "queued", "at": 1767323045.0, "seconds": 1.0, "detail": "\x1b[31mfull"}],
 }
 
 
@@ -173,6 +183,8 @@ def test_facts_are_the_record_s() -> None:
         "pod_name": "automation-job-7-x",
         "pod_kept_until": None,
         "execution_node": "node1",
+        "start": START,
+        "resources": {"memory_peak": 5},
         "attempts": [LAST],
         "controller_node": "here",
         "started": "2026-01-02T03:04:06Z",
@@ -199,7 +211,8 @@ def test_facts_are_the_record_s() -> None:
 
 
 def test_lost_attempts_come_before_the_one_that_counts() -> None:
-    told = {**LOST, "finished": "2026-01-02T03:04:06Z", "message": "It is."}
+    start = [{"phase": "queued", "at": "2026-01-02T03:04:05Z", "seconds": 1.0, "detail": "full"}]
+    told = {**LOST, "finished": "2026-01-02T03:04:06Z", "message": "It is.", "start": start}
     assert job_facts(replace(RECORD, attempts=[LOST]))["attempts"] == [told, {**LAST, "attempt": 2}]
 
 

@@ -187,12 +187,17 @@ BEGUN = {"status": "failed", "playbook_started": True, "play_started": True}
     ],
 )
 def test_kills_for_want_of_memory_are_told(said: dict[str, Any], reason: str) -> None:
-    failure = verdict(replace(GOOD, returncode=2, memory_kills=2), summary(**said), 0)
+    ended = replace(GOOD, returncode=2, memory_kills=2, memory_peak=300 << 20)
+    failure = verdict(ended, summary(**said), 0, memory_limit="301Mi")
     assert failure is not None
     assert failure.reason == reason
     assert "the kernel killed 2 processes of the run for using more memory" in failure.message
     assert "memory limit" in failure.hint
+    assert failure.message.endswith(
+        " The container's memory limit is 301Mi; the most that was seen in use is 300Mi."
+    )
     assert failure.details["memory_kills"] == 2
+    assert (failure.details["memory_limit"], failure.details["memory_peak"]) == ("301Mi", 300 << 20)
 
 
 def test_a_kill_that_the_playbook_got_over_is_no_failure() -> None:

@@ -26,6 +26,7 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.clus
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.little_cluster import (
+    NODE,
     PODS,
     LittleCluster,
 )
@@ -83,6 +84,9 @@ async def test_job_in_a_warm_pod(scene: Scene, authority: Authority) -> None:
         (claim,) = made.claimed
         assert claim["metadata"]["labels"]["jobpods.job-id"] == str(scene.job_id)
         assert f"warm pod {WARM} claimed in namespace jobs" in scene.told.steps
+        phases = {each["phase"]: each["detail"] for each in record.start}
+        assert list(phases) == ["queued", "creating", "sending", "playbook"]
+        assert phases["creating"] == f"warm pod {WARM} claimed"
         assert scene.told.warnings == []
 
 
@@ -126,7 +130,7 @@ async def test_warm_pod_that_is_lost_before_its_job_begins(scene: Scene, authori
             """The first time: when the pod has answered, and is lost."""
             calls.append(unwanted)
             if len(calls) == 1:
-                wait_until(lambda: "running" in scene.told.steps)
+                wait_until(lambda: f"running on node {NODE}" in scene.told.steps)
                 loop.call_soon_threadsafe(made.lose)
                 assert unwanted.wait(DEADLINE)
             return build(unwanted)

@@ -335,26 +335,67 @@ def test_descendants_are_found_whatever_their_order() -> None:
     assert sys.maxsize not in supervisor.processes()
 
 
-@pytest.mark.parametrize(
-    ("files", "usage"),
-    [
-        ({"memory.peak": "1048576\n", "cpu.stat": "usage_usec 2500000\nuser_usec 1\n"}, (1048576, 2.5)),
-        ({"memory.peak": "max\n", "cpu.stat": "user_usec 1\n"}, (None, None)),
-        (
-            {"memory/memory.max_usage_in_bytes": "2097152\n", "cpuacct/cpuacct.usage": "1500000000\n"},
-            (2097152, 1.5),
-        ),
-        ({}, (None, None)),
-    ],
-    ids=["v2", "v2 without figures", "v1", "none"],
-)
-def test_usage_comes_from_the_cgroup(
-    tmp_path: Path, files: dict[str, str], usage: tuple[int | None, float | None]
-) -> None:
+V2 = {
+    "memory.current": "700\n",
+    "memory.peak": "1000\n",
+    "memory.stat": "anon 1\ninactive_file 200\n",
+    "cpu.stat": "usage_usec 2500000\nuser_usec 1\n",
+}
+V1 = {
+    "memory/memory.usage_in_bytes": "700\n",
+    "memory/memory.max_usage_in_bytes": "1000\n",
+    "memory/memory.stat": "inactive_file 1\ntotal_inactive_file 300\n",
+    "cpuacct/cpuacct.usage": "1500000000\n",
+}
+
+
+def write_cgroup(folder: Path, files: dict[str, str]) -> str:
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    assert supervisor.container_usage(str(tmp_path)) == usage
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("files", "memory", "cpu"),
+    [
+        pytest.param(V2, 800, 2.5, id="v2"),
+        pytest.param({**V2, "memory.peak": "", "memory.stat": ""}, 700, 2.5, id="v2 of an old kernel"),
+        pytest.param({**V2, "memory.current": "max\n", "cpu.stat": "user_usec 1\n"}, None, None, id="odd"),
+        pytest.param({"cpu.stat": V2["cpu.stat"]}, None, None, id="root of all"),
+        pytest.param(V1, 700, 1.5, id="v1"),
+        pytest.param({}, None, None, id="none"),
+    ],
+)
+def test_usage_comes_from_the_container_s_own_cgroup(
+    tmp_path: Path, files: dict[str, str], memory: int | None, cpu: float | None
+) -> None:
+    usage = supervisor.Usage(write_cgroup(tmp_path, files))
+    usage.sample(1.0)
+    assert (usage.memory_peak, usage.cpu_seconds, usage.cpu_p95()) == (memory, cpu, None)
+
+
+def test_a_peak_between_two_samples_counts_and_what_can_be_dropped_does_not(tmp_path: Path) -> None:
+    seen = []
+    usage = supervisor.Usage(write_cgroup(tmp_path, V2))
+    for current, peak, cache in ((700, 1000, 200), (900, 1000, 200), (100, 5000, 200), (4990, 5000, 4000)):
+        files = {"current": str(current), "peak": str(peak), "stat": f"inactive_file {cache}"}
+        write_cgroup(tmp_path, {f"memory.{name}": text for name, text in files.items()})
+        usage.sample(1.0)
+        seen.append(usage.memory_peak)
+    assert seen == [800, 800, 4800, 4800]
+
+
+def test_a_share_of_the_time_may_need_more_cpu(tmp_path: Path) -> None:
+    usage = supervisor.Usage(write_cgroup(tmp_path, V2))
+    busy, now = 0.0, 0.0
+    for cpus in (None, *([0.1] * 3), *([1.25] * 16), 4.0):
+        busy, now = busy + (cpus or 0.0), now + 1
+        write_cgroup(tmp_path, {"cpu.stat": f"usage_usec {busy * 1e6:.0f}\n"})
+        usage.sample(now)
+        usage.sample(now + 0.1)  # too soon after the last one to tell anything
+    assert usage.cpu_p95() == 1.25
+    assert usage.cpu_seconds == pytest.approx(24.3)
 
 
 @pytest.mark.parametrize(

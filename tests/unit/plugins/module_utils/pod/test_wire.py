@@ -182,6 +182,7 @@ ENDED = {
     "elapsed": 2,
     "left": 0,
     "memory_kills": 1,
+    "cpu_p95": 0.25,
 }
 
 
@@ -192,8 +193,9 @@ def record_of(kind: str, facts: object, position: int = 0) -> wire.Record:
 def test_messages_carry_their_fields() -> None:
     assert wire.message(record_of("hello", HELLO)) == wire.Hello(1, "running", 5, 0, 9)
     assert wire.message(record_of("ended", ENDED, 44)) == wire.Ended(
-        44, "exit", 0, None, "", "", None, 1.5, 2.0, 0, 1
+        44, "exit", 0, None, "", "", None, 1.5, 2.0, 0, 1, 0.25
     )
+    assert wire.message(record_of("usage", {"memory_peak": 4096})) == wire.Usage(4096)
     assert wire.message(wire.Record("output", 1, 3, b"{")) == wire.Output(3, b"{")
     assert wire.message(record_of("received", {"whole": True}, 8)) == wire.Received(8, True)
     assert wire.message(record_of("later", {})) is None
@@ -223,6 +225,9 @@ def test_words_of_a_forged_end_are_cut() -> None:
         (record_of("ended", {**ENDED, "stderr": 5}), "stderr"),
         (record_of("ended", {**ENDED, "elapsed": float("nan")}), "elapsed"),
         (record_of("ended", {**ENDED, "elapsed": float("inf")}), "elapsed"),
+        (record_of("ended", {**ENDED, "cpu_p95": -1}), "cpu_p95"),
+        (record_of("usage", {"memory_peak": 1 << 63}), "memory_peak"),
+        (record_of("usage", {}), "memory_peak"),
         (wire.Record("output", 1, 1 << 64, b""), "position"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -54,6 +54,11 @@ class Job:
         """Says what it waits for."""
         self._store.update(self.id, self._lease, status="pending", job_explanation=what, pod_name="")
 
+    def start(self, *phases: tuple[str, float | None, str]) -> None:
+        """Goes through the phases of a start, which began long ago."""
+        start = [{"phase": name, "at": 0.0, "seconds": lasted, "detail": why} for name, lasted, why in phases]
+        self._store.update(self.id, self._lease, status="waiting", start=start)
+
     def lose(self) -> None:
         """Loses the pod, and gets another one."""
         lost = {
@@ -105,6 +110,23 @@ def test_the_output_comes_before_the_end(job: Job) -> None:
         {"type": "output", "job": job.id, "events": [["verbose", False, "PLAY [all]"]], "last": 1},
     ]
     assert result["job"]["status"] == "successful"
+
+
+def test_what_a_start_waits_for_is_told_once(job: Job) -> None:
+    told: list[str] = []
+    job.start(("scheduling", 9.0, "on node node1"), ("pulling", None, "Pulling image x"))
+
+    def show(message: Message) -> None:
+        if message["type"] == "step":
+            told.append(message["text"])
+            if len(told) == 1:
+                job.start(("pulling", 9.0, "Pulled image x"), ("sending", None, ""))
+            else:
+                job.end()
+
+    job.ask("job_wait", show)
+    waiting = "waiting in pod pod-1: "
+    assert told == [f"{waiting}pulling: Pulling image x", f"{waiting}sending"]
 
 
 def test_the_output_of_another_attempt_is_told_from_its_beginning(job: Job) -> None:

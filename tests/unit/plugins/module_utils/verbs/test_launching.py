@@ -102,7 +102,7 @@ async def test_job_is_told_from_its_number_to_its_result(user: User, authority: 
         "image example.test/ee:1",
         f"pod {job.pod_name} created in namespace jobs",
         f"scheduled on node {NODE}",
-        "running",
+        f"running on node {NODE}",
     ]
     assert shown(messages) == ["PLAY", "RECAP"]
     assert messages[-1]["result"]["job"]["status"] == "successful"
