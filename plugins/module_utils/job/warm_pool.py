@@ -256,9 +256,14 @@ class WarmPool:
             with suppress(Failure, Unreachable):
                 if unheard and await delete_version(self._client, namespace, metadata):
                     return  # before the claim, which finds nothing then; else it has come to what it could
-                if await self._own(metadata) is not None:
-                    await self._client.delete_pod(namespace, name, uid=metadata["uid"], grace=0)
+                if await self._own(metadata) is None or await self._is_noted(metadata):
+                    return
+                await self._client.delete_pod(namespace, name, uid=metadata["uid"], grace=0)
                 return
+
+    async def _is_noted(self, metadata: Document) -> bool:
+        """Whether the job has a pod all the same: another owner, who has taken the job over, has found it."""
+        return await self._marks.has(self._identity.job_uuid, metadata["uid"])
 
     # -- refilling --
 

@@ -288,6 +288,19 @@ async def test_a_pod_whose_container_has_ended_is_removed(pool: Pool) -> None:
     assert pool.names == set()
 
 
+@pytest.mark.parametrize("noted", [False, True])
+async def test_a_pod_that_the_jobs_next_owner_has_found_is_not_removed(pool: Pool, noted: bool) -> None:
+    pool.idle("w")
+    launcher = pool.launcher()
+    claimed = await launcher.claim(None, None)
+    assert claimed is not None
+    if noted:
+        pool.needed.add(("job1", claimed["metadata"]["uid"]))
+    launcher.discard(claimed["metadata"])
+    await launcher.close()
+    assert pool.names == ({"w"} if noted else set())
+
+
 async def test_patch_is_forbidden(pool: Pool) -> None:
     pool.idle("w")
     pool.table.server.on("PATCH", f"{PODS}/w", FORBIDDEN)
