@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,7 +101,7 @@ class PoolSpec:
 
     def name(self) -> str:
         """A new pod's, which no other one ever gets: who knows a pod by its name never means another."""
-        return f"automation-warm-{self.pool[:10]}-{secrets.token_hex(6)}"
+        return f"automation-warm-{self.pool[:10]}-{os.urandom(6).hex()}"
 
     def manifest(self, name: str) -> Document:
         """A pod's."""
