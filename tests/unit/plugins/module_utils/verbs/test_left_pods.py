@@ -115,9 +115,9 @@ async def test_namesake_is_left_alone(scene: Scene) -> None:
 async def test_what_is_told_of_it(scene: Scene) -> None:
     record = await left(scene)
     async with scene.stock.jobs() as jobs:
-        assert await left_pods.why_there(jobs.opened, {}, record) == "The cluster still has it."
+        assert await left_pods.why_there(jobs.opened, record) == "The cluster still has it."
         former = replace(record, pod_uid="another")
-        assert "It is gone now" in await left_pods.why_there(jobs.opened, {}, former)
+        assert "It is gone now" in await left_pods.why_there(jobs.opened, former)
         await jobs.close()
 
 
