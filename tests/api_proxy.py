@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands between a client and the API server: counts the requests, and goes away when it is told to."""
+"""Stands between a client and the API server: counts the requests, keeps some back, and goes away."""
 
 from __future__ import annotations
 
@@ -25,9 +25,38 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.clus
 
 HEAD_LIMIT = 1 << 20
 PIECE = 1 << 16
+WAIT_LIMIT = 240.0
+"""Seconds; only a net against a hang."""
 _NAMED = re.compile(r"/(?:api/v1|apis/[^/]+/[^/]+)(?:/namespaces/[^/]+)?/([a-z]+)(?:/([^/]+))?(?:/([a-z]+))?")
 
 T = TypeVar("T")
+
+
+class KeptBack:
+    """A request that waits at the proxy, or its answer.
+
+    Attributes:
+        answer: the request itself has been passed on.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, answer: bool) -> None:
+        self.answer = answer
+        self._loop = loop
+        self._here = threading.Event()
+        self._free = asyncio.Event()
+
+    def wait(self) -> None:
+        """Waits until the request has come."""
+        assert self._here.wait(WAIT_LIMIT), "no such request has come"
+
+    def go_on(self) -> None:
+        """Lets it go."""
+        self._loop.call_soon_threadsafe(self._free.set)
+
+    async def keep(self) -> None:
+        """Says that it is here, and waits until it may go."""
+        self._here.set()
+        await self._free.wait()
 
 
 class ApiProxy:
@@ -49,6 +78,7 @@ class ApiProxy:
         cluster = json.loads(kubeconfig.read_text(encoding="utf-8"))["clusters"][0]["cluster"]
         server = urlsplit(cluster["server"])
         self.requests: Counter[str] = Counter()
+        self._kept: dict[str, KeptBack] = {}
         self._host, self._port = str(server.hostname), server.port or 443
         authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
         self._upstream = ssl.create_default_context(cadata=authority)
@@ -101,6 +131,11 @@ class ApiProxy:
         """Listens again, where it did before."""
         self._call(self._start())
 
+    def keep_back(self, name: str, *, answer: bool = False) -> KeptBack:
+        """Has the next request of this name wait, or its answer."""
+        self._kept[name] = kept = KeptBack(self._loop, answer=answer)
+        return kept
+
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
@@ -125,9 +160,11 @@ class ApiProxy:
         try:
             far, out = await asyncio.open_connection(self._host, self._port, ssl=self._upstream)
             writers.append(out)
-            answers = asyncio.create_task(_pump(far, writer))
+            answering = asyncio.Event()
+            answering.set()
+            answers = asyncio.create_task(_pump(far, writer, answering))
             try:
-                await self._pass_requests(reader, out)
+                await self._pass_requests(reader, out, answering)
                 await answers
             finally:
                 answers.cancel()
@@ -138,7 +175,9 @@ class ApiProxy:
             for each in writers:
                 each.transport.abort()
 
-    async def _pass_requests(self, reader: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
+    async def _pass_requests(
+        self, reader: asyncio.StreamReader, out: asyncio.StreamWriter, answering: asyncio.Event
+    ) -> None:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
             first, *lines = head.decode("latin-1").split("\r\n")
@@ -148,7 +187,13 @@ class ApiProxy:
                 for name, colon, value in (line.partition(":") for line in lines)
                 if colon
             }
-            self.requests[named(method, target)] += 1
+            name = named(method, target)
+            self.requests[name] += 1
+            kept = self._kept.pop(name, None)
+            if kept is not None and kept.answer:
+                answering.clear()
+            elif kept is not None:
+                await kept.keep()
             out.write(head)
             if "upgrade" in headers:
                 await _pump(reader, out)
@@ -158,6 +203,9 @@ class ApiProxy:
             else:
                 out.write(await reader.readexactly(int(headers.get("content-length") or 0)))
             await out.drain()
+            if kept is not None and kept.answer:
+                await kept.keep()
+                answering.set()
 
 
 def named(method: str, target: str) -> str:
@@ -183,9 +231,13 @@ async def _pass_chunks(reader: asyncio.StreamReader, out: asyncio.StreamWriter) 
             return
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flowing: asyncio.Event | None = None
+) -> None:
     with suppress(OSError):
         while piece := await reader.read(PIECE):
+            if flowing is not None:
+                await flowing.wait()
             writer.write(piece)
             await writer.drain()
         if writer.can_write_eof():

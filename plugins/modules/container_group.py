@@ -88,6 +88,8 @@ options:
         the former spec.
       - Each pod serves one job only. Jobs of other groups, of other controllers with another store, or in
         another namespace never get it.
+      - An C(activeDeadlineSeconds) of O(pod_spec_override) counts from the claim on, and only from then on
+        autoscalers are told to leave the pod on its node.
       - Waiting pods take what their spec requests of the cluster and of quotas. A job that a quota leaves no
         room for has all warm pods of its namespace deleted that wait.
       - It takes the right to patch pods, which AWX's documented role has and

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.verbs.job_process import ENTRY
+from ansible_collections.jobpods.controller.tests.api_proxy import ApiProxy
 from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, until
 from ansible_collections.jobpods.controller.tests.integration.registry import running_registry
 from ansible_collections.jobpods.controller.tests.postgresql import PostgreSQL
@@ -172,6 +173,28 @@ def group(kubeconfig: Path, namespace: str) -> dict[str, Any]:
         "namespace": namespace,
         "execution_environment": {"image": IMAGE, "pull": "missing"},
     }
+
+
+@pytest.fixture
+def proxy(
+    kubeconfig: Path, core: client.CoreV1Api, namespace: str, tmp_path: Path
+) -> Iterator[tuple[ApiProxy, dict[str, Any]]]:
+    """A proxy that counts, and the options of a container group that takes the way through it."""
+    connection = config.new_client_from_config(config_file=str(kubeconfig))  # type: ignore[no-untyped-call]
+    access = client.RbacAuthorizationV1Api(connection)
+    subject = client.RbacV1Subject(kind="ServiceAccount", name="default", namespace=namespace)
+    role = client.V1RoleRef(api_group="rbac.authorization.k8s.io", kind="ClusterRole", name="admin")
+    access.create_namespaced_role_binding(
+        namespace,
+        client.V1RoleBinding(metadata=client.V1ObjectMeta(name="jobs"), subjects=[subject], role_ref=role),
+    )
+    connection.close()
+    request = client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(audiences=[]))
+    answer = core.create_namespaced_service_account_token("default", namespace, request)
+    assert answer.status
+    with ApiProxy(kubeconfig, tmp_path / "certificate").running() as running:
+        path = running.kubeconfig(tmp_path / "proxied", str(answer.status.token), namespace)
+        yield running, {"kubeconfig": str(path)}
 
 
 @pytest.fixture

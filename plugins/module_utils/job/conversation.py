@@ -93,6 +93,8 @@ class Conversation:
         resume: int | None = None,
         *,
         unused: bool = False,
+        pod: str = "",
+        begun: bool = False,
     ) -> None:
         """Gets ready.
 
@@ -105,6 +107,8 @@ class Conversation:
                 which it has stored all.
             unused: the supervisor must not have heard of any controller; one that has does not count as
                 answering.
+            pod: UID of the pod; a supervisor in another one does not answer. Empty where there is none.
+            begun: another controller has heard that the run has begun.
         """
         self.ended: wire.Ended | None = None
         self.heard = False
@@ -113,6 +117,8 @@ class Conversation:
         self._attach = attach
         self._taken_over = resume is not None
         self._unused = unused
+        self._pod = pod
+        self._begun = begun
         self._payload = payload
         self._source: PayloadSource | None = None
         self._listener = listener
@@ -268,7 +274,9 @@ class Conversation:
         decoder = wire.Decoder()
         anew = self._taken_over and not self.heard
         lost = self._terms.lost_timeout
-        await stream.write(wire.attach(self._session, self._arrived, anew=anew, lost_timeout=lost))
+        await stream.write(
+            wire.attach(self._session, self._arrived, anew=anew, lost_timeout=lost, pod=self._pod)
+        )
         until = time.monotonic() + self._hello_limit
         latest = time.monotonic() + SLOW_LIMIT
         while True:
@@ -333,6 +341,10 @@ class Conversation:
             raise Failure(
                 "ProtocolViolation", f"The supervisor speaks protocol {hello.protocol}, not {wire.PROTOCOL}."
             )
+        wants_payload = hello.state in ("waiting", "receiving")
+        if wants_payload and (self._begun or self._whole):
+            # Whatever it is, the playbook must not begin a second time.
+            raise NotAttachable("what answers there knows nothing of the run, which had begun")
         if hello.spool_start > self._arrived:
             raise Failure(
                 "ControllerLost",
@@ -343,7 +355,7 @@ class Conversation:
         self.heard = True
         self._listener.connected()
         self._acknowledged = self._arrived
-        if hello.state in ("waiting", "receiving"):
+        if wants_payload:
             self._received, self._received_before = hello.payload, -1
             self._listener.wanted()
             self._send_payload(hello.payload)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -174,25 +174,7 @@ class Creation:
             Failure: `ControllerLost` where the pod is gone; the cluster's refusal, or that of `stop`.
         """
         self.uid, self.may_exist, self.since = uid, True, time.monotonic()
-        while True:
-            try:
-                pod = await self._existing(manifest)
-                break
-            except (Failure, Unreachable) as exc:
-                trouble = exc if isinstance(exc, Failure) else exc.failure
-                waited = time.monotonic() - self.since
-                if waited >= (REFUSAL_GRACE if isinstance(exc, Failure) else patience):
-                    trouble.message += f" This lasted {waited:.0f} s."
-                    raise trouble from exc
-            if not self._tries:
-                self._progress.warning(
-                    f"the pod can't be looked for, which is tried again: {trouble.message}"
-                )
-            pause = BACKOFF[min(self._tries, len(BACKOFF) - 1)]
-            self._tries += 1
-            await asyncio.wait((stop,), timeout=pause)
-            if stop.done():
-                raise stop.result()
+        pod = await self.patiently(lambda: self._existing(manifest), patience, stop)
         await self._find_secret()
         if pod is None or pod["metadata"]["uid"] != uid:
             self.may_exist = False
@@ -202,6 +184,41 @@ class Creation:
                 " gone, too.",
             )
         return pod
+
+    async def patiently(
+        self, look: Callable[[], Awaitable[T]], patience: float, stop: asyncio.Future[Failure]
+    ) -> T:
+        """What is seen when the pod is looked for, again where the API server does not say.
+
+        Args:
+            look: asks for it.
+            patience: seconds for which it is asked again where it does not answer.
+            stop: whose failure ends this, after one try.
+
+        Raises:
+            Failure: the API server's trouble, which has lasted too long; or that of `stop`.
+        """
+        since, tries = time.monotonic(), 0
+        while True:
+            try:
+                return await look()
+            except (Failure, Unreachable) as exc:
+                if stop.done():
+                    raise stop.result() from exc
+                trouble = exc if isinstance(exc, Failure) else exc.failure
+                waited = time.monotonic() - since
+                if waited >= (REFUSAL_GRACE if isinstance(exc, Failure) else patience):
+                    trouble.message += f" This lasted {waited:.0f} s."
+                    raise trouble from exc
+            if not tries:
+                self._progress.warning(
+                    f"the pod can't be looked for, which is tried again: {trouble.message}"
+                )
+            pause = BACKOFF[min(tries, len(BACKOFF) - 1)]
+            tries += 1
+            await asyncio.wait((stop,), timeout=pause)
+            if stop.done():
+                raise stop.result()
 
     async def _try(self, manifest: Document, stop: asyncio.Future[Failure]) -> Document | None:
         """The pod; None where another try may make it."""
@@ -284,6 +301,7 @@ class Creation:
         self.met_quota = True
         removed = await make_room(self._client, manifest["metadata"]["namespace"])
         if removed:
+            self._tries = 0  # what has become free should be the job's before somebody else takes it
             self._progress.step(f"idle warm pods deleted, since the quota left no room: {removed}")
         return bool(removed)
 

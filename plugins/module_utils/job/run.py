@@ -61,6 +61,8 @@ EARLY_ATTACHES = (0.25, 0.2, 0.25, 0.4)
 up to a second later. Where none of them meets the container, the watch says when it runs."""
 WARM_TRIES = 3
 """Warm pods of which none has answered, after which a job gets a new one."""
+WARM_ANSWER_LIMIT = 5.0
+"""Seconds that each of them has for it: it runs already, so there is little to wait for."""
 
 
 class Run(SupervisedRun):
@@ -222,27 +224,59 @@ class Run(SupervisedRun):
         if pool is None or (taken is not None and taken.pod_uid):
             return None
         if taken is not None:
-            found = await self._creation.answer(pool.find(), self._cancel)
-            if found is not None:
-                await self._take(found)
-            return found
+            found = await self._claimed_before(pool)
+            return found if found is not None and await self._is_usable(pool, found, payload) else None
         for _try in range(WARM_TRIES):
-            claiming = pool.claim(self._deadline(), owner)
-            pod = await self._creation.answer(claiming, self._cancel)
-            if pod is None:
-                return None
-            await self._take(pod)
             if self._cancel.done():
                 raise self._cancel.result()
-            self.conversation = self._conversation(pod, payload, unused=True)
-            if await self.conversation.try_once():
+            pod = await self._creation.answer(pool.claim(self._deadline(), owner), self._cancel)
+            if pool.answered:
+                self._request.reached.add(self._client.connection.host)
+            if pod is None or await self._is_usable(pool, pod, payload):
                 return pod
-            self.conversation = None
-            self._progress.step(f"warm pod {self.pod_name} does not answer, and is not used")
-            pool.discard(pod["metadata"])
-            self.warm, self.pod_name = False, self._request.identity.pod_name
-            await self._creation.drop()
         return None
+
+    async def _claimed_before(self, pool: WarmPool) -> dict[str, Any] | None:
+        """The warm pod that an earlier owner has claimed and not noted, so that it has not attached to it."""
+        patience = self._launch.group.cluster_outage_timeout
+        try:
+            return await self._creation.patiently(
+                lambda: self._creation.answer(pool.find(), self._cancel), patience, self._cancel
+            )
+        except Failure as failure:
+            if self._cancel.done() or failure.reason != "Forbidden":
+                raise
+            return None  # who may not list pods has claimed none
+
+    async def _is_usable(
+        self, pool: WarmPool, pod: dict[str, Any], payload: asyncio.Future[PayloadSource]
+    ) -> bool:
+        """Takes a claimed pod, if its supervisor answers; else it is deleted, and forgotten."""
+        await self._take(pod)
+        self.conversation = conversation = self._conversation(pod, payload, unused=True)
+        if await self._is_heard(conversation):
+            return True
+        self.conversation = None
+        if self._cancel.done():
+            raise self._cancel.result()
+        self._progress.step(f"warm pod {self.pod_name} does not answer, and is not used")
+        self.warm, self.pod_name = False, self._request.identity.pod_name
+        await self._creation.drop()  # first: who takes the job over must not find it in the row
+        pool.discard(pod["metadata"])
+        return False
+
+    async def _is_heard(self, conversation: Conversation) -> bool:
+        trying = asyncio.create_task(conversation.try_once())
+        try:
+            await asyncio.wait(
+                (trying, self._cancel), timeout=WARM_ANSWER_LIMIT, return_when=asyncio.FIRST_COMPLETED
+            )
+            return trying.done() and trying.result()
+        finally:
+            if not trying.done():
+                trying.cancel()
+                await asyncio.gather(trying, return_exceptions=True)
+                await conversation.close()
 
     async def _take(self, pod: dict[str, Any]) -> None:
         self.warm, self.pod_name = True, pod["metadata"]["name"]
@@ -334,6 +368,8 @@ class Run(SupervisedRun):
             self._terms(),
             resume,
             unused=unused,
+            pod=metadata["uid"],
+            begun=self._started,
         )
 
     # -- the talk --

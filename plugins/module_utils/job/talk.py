@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,10 +84,12 @@ class Marks:
     Attributes:
         store: tells it from others.
         mark: what only it can tell of a text.
+        has: whether its job of a UUID has the pod of a UID; not so once the pod is deleted.
     """
 
     store: str
     mark: Callable[[str], str] = field(repr=False)
+    has: Callable[[str, str], Awaitable[bool]] = field(repr=False)
 
 
 @dataclass(frozen=True)

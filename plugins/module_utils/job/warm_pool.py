@@ -14,15 +14,11 @@ import math
 import random
 from collections.abc import Mapping
 from contextlib import suppress
-from itertools import count
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.access import PATCH_PODS
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import (
-    AlreadyExists,
-    Unreachable,
-)
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.errors import Unreachable
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.limit import within
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.shared_pods import (
     change_pod,
@@ -35,20 +31,22 @@ from ansible_collections.jobpods.controller.plugins.module_utils.failures import
 from ansible_collections.jobpods.controller.plugins.module_utils.job.pod_state import pod_state
 from ansible_collections.jobpods.controller.plugins.module_utils.job.progress import Progress
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import Marks, RunRequest
+from ansible_collections.jobpods.controller.plugins.module_utils.job.warm_filling import (
+    ALIVE,
+    IDLE_PODS,
+    Filling,
+    is_marked,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
     LABEL_PREFIX,
     PodIdentity,
     worker_name,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.warm import (
-    GROUP,
-    IDLE,
-    MARK,
+    CLAIMED,
     POOL,
-    REVISION,
     STATE,
     PoolSpec,
-    marked,
     pool_spec,
 )
 
@@ -56,21 +54,12 @@ Document = dict[str, Any]
 
 END_MARGIN = 5
 """Seconds before its end from which on an idle pod is not claimed any more."""
-UNMARKED_LIMIT = 30.0
-"""Seconds for which an idle pod may lack the mark: whoever makes it gives it in the next moment."""
-ROUNDS = 10
-"""How often a refill looks again where another one was at it, too."""
-ROUND_PAUSE = (0.05, 0.3)
-"""Seconds between two of these, at random from the one to the other."""
 REMOVAL_PAUSES = (0.0, 1.0, 5.0, 30.0)
-"""Seconds before each try to delete a pod that the job does not use; then it ends by itself."""
+"""Seconds before each try to delete a pod that the job does not use; then it ends by itself, and is swept."""
 REFILL_DELAY = 5.0
 """Seconds after the playbook's start, as long as it runs, in which no pod is made that would slow it down."""
 CLOSE_LIMIT = 15.0
 """Seconds that a refill may outlast its job's end."""
-ALIVE = "status.phase!=Failed,status.phase!=Succeeded"
-ENDED = "status.phase!=Running,status.phase!=Pending"
-IDLE_PODS = f"{STATE}={IDLE}"
 RULE = f"Add this rule to a Role in the namespace that is bound to the connection's user: {PATCH_PODS.rule}"
 
 
@@ -99,7 +88,11 @@ def pool_of(request: RunRequest, client: ClusterClient, progress: Progress) -> W
 
 
 class WarmPool:
-    """One job's way to a pool of warm pods. Whatever fails here is told; the job gets a new pod then."""
+    """One job's way to a pool of warm pods. Whatever fails here is told; the job gets a new pod then.
+
+    Attributes:
+        answered: the API server has.
+    """
 
     def __init__(
         self,
@@ -118,14 +111,16 @@ class WarmPool:
             marks: how the pool's pods are known.
             progress: told what fails.
         """
+        self.answered = False
         self._client = client
         self._spec = spec
         self._identity = identity
         self._marks = marks
         self._progress = progress
+        self._filling = Filling(client, spec, marks)
         self._worker = worker_name(spec.manifest(""))
         self._refused = False  # the user may not change pods
-        self._full = False  # when a pod was claimed, as many ran as shall be there
+        self._claimed = False  # a pod, which is then missing
         self._due = False
         self._refilling: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
@@ -138,7 +133,7 @@ class WarmPool:
         """Makes an idle pod the job's; it keeps its name.
 
         Args:
-            deadline: seconds from now on for `activeDeadlineSeconds`; None sets none.
+            deadline: seconds from now on for `activeDeadlineSeconds`; None leaves it to the pod's spec.
             owner: a further entry of its `ownerReferences`.
 
         Returns:
@@ -147,15 +142,16 @@ class WarmPool:
         if self._refused:
             return None
         try:
-            found, now = await self._list(f"{IDLE_PODS},{POOL}={self._spec.pool}", "status.phase=Running")
+            found, now = await self._list(IDLE_PODS, "status.phase=Running")
+            self.answered = True
             ready = [each for each in found if self._is_ready(each, now)]
-            self._full = len(ready) >= self._spec.warm.count
             random.shuffle(ready)  # so that many who come at once don't all want the same
             for metadata in ready:
                 age = math.ceil(max(0.0, now - created(metadata)))
-                limit = None if deadline is None else age + deadline
-                pod = await self._claim_one(metadata, limit, owner)
+                limit = self._spec.active_deadline if deadline is None else deadline
+                pod = await self._claim_one(metadata, None if limit is None else age + limit, owner)
                 if pod is not None:
+                    self._claimed = True
                     return pod
         except (Failure, Unreachable) as exc:
             self._tell(exc, "no warm pod could be claimed, so the job gets a new one")
@@ -174,28 +170,29 @@ class WarmPool:
             self._tell(exc, "the container group's warm pods can't be used")
 
     async def find(self) -> Document | None:
-        """The pod that an earlier owner of the job has claimed and not lived to note."""
+        """The pod that an earlier owner of the job has claimed and not lived to note.
+
+        Raises:
+            Failure: the API server refuses to tell; or `Unreachable`: it does not answer.
+        """
         labels = self._identity.labels
         names = (f"{LABEL_PREFIX}job-uuid", f"{LABEL_PREFIX}attempt")
-        selector = ",".join(f"{name}={labels[name]}" for name in names)
-        try:
-            found, _now = await self._list(f"{POOL},{selector}", ALIVE)
-            for metadata in found:
-                if not metadata.get("deletionTimestamp") and self._is_marked(metadata):
-                    return await self._client.get_pod(self._spec.namespace, metadata["name"])
-        except (Failure, Unreachable) as exc:
-            self._tell(exc, "whether the job has a warm pod can't be seen, so it gets a new one")
+        found, _now = await self._list(",".join(f"{name}={labels[name]}" for name in names), ALIVE)
+        for metadata in found:
+            if not metadata.get("deletionTimestamp") and is_marked(metadata, self._marks):
+                return await self._client.get_pod(self._spec.namespace, metadata["name"])
         return None
+
+    async def _list(self, labels: str, fields: str) -> tuple[list[Document], float]:
+        """Pods of the pool."""
+        selector = f"{POOL}={self._spec.pool},{labels}"
+        return await list_metadata(self._client, self._spec.namespace, selector, fields)
 
     def _is_ready(self, metadata: Document, now: float) -> bool:
         """Whether an idle pod that runs is ours, and will run for a while."""
         left = self._spec.warm.ttl - (now - created(metadata))
-        return not metadata.get("deletionTimestamp") and left > END_MARGIN and self._is_marked(metadata)
-
-    def _is_marked(self, metadata: Document) -> bool:
-        mark = (metadata.get("annotations") or {}).get(MARK)
-        pool = (metadata.get("labels") or {}).get(POOL)
-        return pool == self._spec.pool and mark == self._marks.mark(marked(metadata["uid"], pool))
+        known = is_marked(metadata, self._marks)
+        return not metadata.get("deletionTimestamp") and left > END_MARGIN and known
 
     async def _claim_one(
         self, metadata: Document, deadline: int | None, owner: Mapping[str, Any] | None
@@ -203,7 +200,8 @@ class WarmPool:
         """The pod, as the job's; None where somebody was quicker, or it is of no use."""
         changed: Document = {
             "resourceVersion": metadata["resourceVersion"],
-            "labels": {**self._identity.labels, STATE: None},
+            "labels": {**self._identity.labels, STATE: CLAIMED},
+            "annotations": dict(self._spec.unmovable),
         }
         if owner is not None:
             changed["ownerReferences"] = [*(metadata.get("ownerReferences") or ()), dict(owner)]
@@ -215,7 +213,7 @@ class WarmPool:
             pod = await change_pod(self._client, self._spec.namespace, metadata["name"], patch)
         except Unreachable as exc:
             if not exc.unsent:
-                self.discard(metadata)  # it may have become the job's, unheard
+                self._remove_later(metadata, unheard=True)
             raise
         if pod is None and self._client.requests - sent > 1:  # it was sent again: whose version is it now?
             pod = await self._own(metadata)
@@ -240,16 +238,32 @@ class WarmPool:
 
     def discard(self, metadata: Document) -> None:
         """Begins to delete a claimed pod that the job does not use."""
-        self._removing.append(asyncio.create_task(self._remove(metadata)))
+        self._remove_later(metadata, unheard=False)
 
-    async def _remove(self, metadata: Document) -> None:
+    def _remove_later(self, metadata: Document, *, unheard: bool) -> None:
+        self._removing.append(asyncio.create_task(self._remove(metadata, unheard=unheard)))
+
+    async def _remove(self, metadata: Document, *, unheard: bool) -> None:
+        """Deletes a pod of the job's.
+
+        Args:
+            metadata: the pod's.
+            unheard: nobody knows whether the claim of this version has come to something, or still will.
+        """
+        namespace, name = self._spec.namespace, metadata["name"]
         for pause in REMOVAL_PAUSES:
             await asyncio.sleep(pause)
             with suppress(Failure, Unreachable):
-                if await self._own(metadata) is not None:
-                    name, uid = metadata["name"], metadata["uid"]
-                    await self._client.delete_pod(self._spec.namespace, name, uid=uid, grace=0)
+                if unheard and await delete_version(self._client, namespace, metadata):
+                    return  # before the claim, which finds nothing then; else it has come to what it could
+                if await self._own(metadata) is None or await self._is_noted(metadata):
+                    return
+                await self._client.delete_pod(namespace, name, uid=metadata["uid"], grace=0)
                 return
+
+    async def _is_noted(self, metadata: Document) -> bool:
+        """Whether the job has a pod all the same: another owner, who has taken the job over, has found it."""
+        return await self._marks.has(self._identity.job_uuid, metadata["uid"])
 
     # -- refilling --
 
@@ -285,79 +299,9 @@ class WarmPool:
         with suppress(asyncio.TimeoutError):
             await within(REFILL_DELAY, self._closing.wait())
         try:
-            if not self._full:
-                await self._sweep()
-            used: set[str] = set()
-            for _round in range(ROUNDS):
-                if await self._fill(used):
-                    return
-                await asyncio.sleep(random.uniform(*ROUND_PAUSE))  # noqa: S311 - no secret
+            await self._filling.fill(replace=self._claimed)
         except (Failure, Unreachable) as exc:
             self._tell(exc, "the container group's warm pods can't be made")
-
-    async def _sweep(self) -> None:
-        """Deletes idle pods that have ended: what is left of them stays in the cluster until then."""
-        for metadata in (await self._list(IDLE_PODS, ENDED))[0]:
-            await delete_version(self._client, self._spec.namespace, metadata)
-
-    async def _fill(self, used: set[str]) -> bool:
-        """Makes what is missing, and deletes what is too much.
-
-        Args:
-            used: names that are taken; those of further ones are added.
-
-        Returns:
-            Whether the pool is full; False where somebody else fills it, too.
-        """
-        found, now = await self._list(POOL, ALIVE)
-        used |= {each["name"] for each in found}
-        idle = [each for each in found if _is_idle(each)]
-        ours = sorted((each for each in idle if self._counts(each, now)), key=created)
-        missing = self._spec.warm.count - len(ours)
-        too_much = ours[: max(0, -missing)]
-        for metadata in (*too_much, *(each for each in idle if self._is_waste(each, now))):
-            await delete_version(self._client, self._spec.namespace, metadata)
-        names = (name for name in map(self._spec.name, count(1)) if name not in used)
-        for _index in range(missing):
-            name = next(names)
-            used.add(name)
-            if not await self._make(name):
-                return False
-        return True
-
-    def _counts(self, metadata: Document, now: float) -> bool:
-        """Whether an idle pod is one of the pool's."""
-        age = now - created(metadata)
-        labels = metadata["labels"]
-        known = self._is_marked(metadata) or age < UNMARKED_LIMIT
-        return labels[POOL] == self._spec.pool and age < self._spec.warm.ttl and known
-
-    def _is_waste(self, metadata: Document, now: float) -> bool:
-        """Whether nobody will claim an idle pod any more: its time is over, or its group says another one."""
-        labels = metadata["labels"]
-        if labels[POOL] == self._spec.pool:
-            return not self._counts(metadata, now)
-        same_group = bool(self._spec.group) and labels.get(GROUP) == self._spec.group
-        return same_group and labels.get(REVISION) != self._spec.revision
-
-    async def _make(self, name: str) -> bool:
-        """Makes an idle pod; False where somebody has just done that."""
-        namespace = self._spec.namespace
-        try:
-            pod = await self._client.create_pod(self._spec.manifest(name))
-        except AlreadyExists:
-            return False
-        uid = str(pod["metadata"]["uid"])
-        mark = {MARK: self._marks.mark(marked(uid, self._spec.pool))}
-        try:
-            await change_pod(self._client, namespace, name, {"metadata": {"annotations": mark}})
-        except Failure:
-            await self._client.delete_pod(namespace, name, uid=uid, grace=0)
-            raise
-        return True
-
-    async def _list(self, labels: str, fields: str) -> tuple[list[Document], float]:
-        return await list_metadata(self._client, self._spec.namespace, labels, fields)
 
     def _tell(self, error: Failure | Unreachable, what: str) -> None:
         failure = error.failure if isinstance(error, Unreachable) else error
@@ -378,7 +322,3 @@ async def make_room(client: ClusterClient, namespace: str) -> int:
         for metadata in (await list_metadata(client, namespace, IDLE_PODS))[0]:
             removed += await delete_version(client, namespace, metadata)
     return removed
-
-
-def _is_idle(metadata: Document) -> bool:
-    return metadata["labels"].get(STATE) == IDLE and not metadata.get("deletionTimestamp")

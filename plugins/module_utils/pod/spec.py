@@ -19,6 +19,7 @@ from zlib import compress
 import yaml
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.registry import Registry
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.supervisor import POD_UID
 
 LABEL_PREFIX = "jobpods."
 PROCESS = f"{LABEL_PREFIX}process"
@@ -28,6 +29,14 @@ DEFAULT_IMAGE = "quay.io/ansible/awx-ee:latest"
 PULL_POLICIES = {"always": "Always", "missing": "IfNotPresent", "never": "Never"}
 DEADLINE_MARGIN = 120
 """Seconds that `activeDeadlineSeconds` leaves beyond all other limits: the last net, never the first."""
+
+UNMOVABLE = {
+    "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+    "karpenter.sh/do-not-disrupt": "true",
+}
+"""Annotations: a job can't be moved, so the two common autoscalers must not evict it to save a node."""
+MOVABLE = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}
+"""Without it, a pod that nothing would make again keeps its node."""
 
 WORKER_NAME = "worker"
 PRIVATE_DATA_DIR = "/runner"
@@ -290,6 +299,7 @@ def pod_manifest(
     supervisor_config: Mapping[str, Any],
     active_deadline: int | None,
     owner: Mapping[str, Any] | None = None,
+    movable: bool = False,
 ) -> dict[str, Any]:
     """The manifest that is sent to the API server.
 
@@ -301,6 +311,7 @@ def pod_manifest(
         supervisor_config: what the supervisor reads at its start; nothing secret.
         active_deadline: seconds for `activeDeadlineSeconds`; None sets none.
         owner: entry of `ownerReferences`: the pod goes when this one goes.
+        movable: it may be taken from its node at any time.
 
     Returns:
         A complete Pod manifest.
@@ -311,12 +322,7 @@ def pod_manifest(
     metadata.pop("generateName", None)
     metadata["namespace"] = namespace
     metadata["labels"] = {**(metadata.get("labels") or {}), **identity.labels}
-    metadata["annotations"] = {
-        # A job can't be moved: keep the two common autoscalers from evicting it to save a node.
-        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
-        "karpenter.sh/do-not-disrupt": "true",
-        **(metadata.get("annotations") or {}),
-    }
+    metadata["annotations"] = {**(MOVABLE if movable else UNMOVABLE), **(metadata.get("annotations") or {})}
     if owner is not None:
         metadata["ownerReferences"] = [*(metadata.get("ownerReferences") or ()), dict(owner)]
     spec = manifest["spec"]
@@ -329,10 +335,18 @@ def pod_manifest(
         spec["activeDeadlineSeconds"] = active_deadline
     container = _worker(manifest)
     container["args"] = supervisor_args(supervisor_config)
+    container["env"] = _with_pod_uid(container.get("env"))
     container["stdin"] = True
     container["stdinOnce"] = False
     container["tty"] = False
     return manifest
+
+
+def _with_pod_uid(env: Any) -> Any:
+    """A container's environment, by which the supervisor knows its pod from another one of the same name."""
+    known = {"name": POD_UID, "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
+    # What is no list is for the API server to refuse.
+    return [*(env or ()), known] if env is None or isinstance(env, list) else env
 
 
 @lru_cache(maxsize=1)

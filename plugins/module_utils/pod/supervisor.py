@@ -25,6 +25,9 @@ the start quicker. CONFIG is the base64 of a JSON mapping, with nothing secret i
   for a supervisor on the controller node, whose standard input is a pipe that nobody can open again.
 - `removes`: folders to remove at the end.
 
+The environment says which pod this is (`JOBPODS_POD_UID`, where there is one): who attaches and means
+another pod is not heard.
+
 Exit codes: see the `EXIT_` constants.
 """
 
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PROTOCOL = 1
+POD_UID = "JOBPODS_POD_UID"
 
 EXIT_DONE = 0
 """The controller said `bye` after the run's end, or `keep` and the time of that is over; or none came."""
@@ -664,6 +668,7 @@ def worker_environment(run_folder: str) -> dict[str, str]:
     import pwd
 
     environment = dict(os.environ)
+    environment.pop(POD_UID, None)
     home = environment.get("HOME", "")
     if not home or not os.path.isdir(home) or not os.access(home, os.W_OK | os.X_OK):
         home = os.path.join(run_folder, "home")
@@ -781,6 +786,7 @@ class Supervisor:
         self.ends_with_input = bool(config.get("ends_with_input", False))
         self.removes = [str(folder) for folder in config.get("removes", ())]
         self.exit_code: int | None = None
+        self.pod_uid = os.environ.get(POD_UID, "")
         self.worker: Worker | None = None
         self.run_folder = ""
         trouble = ""
@@ -897,8 +903,9 @@ class Supervisor:
         facts = record.mapping()
         resume = int(facts.get("resume", 0))
         lost_timeout = float(facts.get("controller_lost_timeout", 0))
-        if record.session < max(1, session.number):
-            return
+        meant = facts.get("pod", self.pod_uid)
+        if record.session < max(1, session.number) or (self.pod_uid and meant != self.pod_uid):
+            return  # outdated, or for a former pod of our name
         session.heard = time.monotonic()
         self._idle_until = None
         if lost_timeout > 0 and self._kept_until is None:

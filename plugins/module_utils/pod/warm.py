@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import (
     LABEL_PREFIX,
     MANAGED_BY,
+    UNMOVABLE,
     ExecutionEnvironment,
     pod_manifest,
     supervisor_args,
 )
 
 STATE = f"{LABEL_PREFIX}warm"
-"""Label of a pod that waits for its job; a claimed one has it no longer."""
+"""Label of a warm pod: `IDLE` while it waits for its job, then `CLAIMED`."""
 IDLE = "idle"
+CLAIMED = "claimed"
 POOL = f"{LABEL_PREFIX}warm-pool"
 """Label: all pods of a value are alike."""
 GROUP = f"{LABEL_PREFIX}warm-group"
@@ -82,6 +85,9 @@ class PoolSpec:
         pool: tells them from those of all other pools.
         group: value of the label `GROUP`; empty for an inline group.
         revision: value of the label `REVISION`.
+        active_deadline: the pod spec's own `activeDeadlineSeconds`, which counts from the claim on, since
+            Kubernetes would only let it be made shorter; None where it says none.
+        unmovable: annotations that a pod gets when it is a job's.
     """
 
     warm: WarmPods
@@ -89,11 +95,13 @@ class PoolSpec:
     pool: str
     group: str
     revision: str
-    _manifest: Document
+    active_deadline: int | None
+    unmovable: dict[str, str]
+    _manifest: Document = field(repr=False)
 
-    def name(self, number: int) -> str:
-        """A pod's. Who finds that there is one too few takes the lowest number, so that two make one."""
-        return f"automation-warm-{self.pool[:10]}-{number}"
+    def name(self) -> str:
+        """A new pod's, which no other one ever gets: who knows a pod by its name never means another."""
+        return f"automation-warm-{self.pool[:10]}-{os.urandom(6).hex()}"
 
     def manifest(self, name: str) -> Document:
         """A pod's."""
@@ -127,18 +135,31 @@ def pool_spec(
         execution_environment=execution_environment,
         supervisor_config=config,
         active_deadline=None,
+        movable=True,
     )
+    active_deadline = _active_deadline(manifest["spec"])
+    own = (override.get("metadata") or {}).get("annotations") or {}
+    unmovable = {name: value for name, value in UNMOVABLE.items() if own.get(name) is None}
     pool = _digest(cluster, store, warm.count, manifest)
     group = _digest(store, warm.group) if warm.group else ""
     revision = _digest(warm.revision, warm.count, namespace, supervisor_args(config))
     labels = {POOL: pool, REVISION: revision, **({GROUP: group} if group else {})}
     manifest["metadata"]["labels"] |= labels
-    return PoolSpec(warm, namespace, pool, group, revision, manifest)
+    return PoolSpec(warm, namespace, pool, group, revision, active_deadline, unmovable, manifest)
 
 
 def marked(uid: str, pool: str) -> str:
     """What a controller's mark is made of."""
     return f"warm pod {uid} of {pool}"
+
+
+def _active_deadline(spec: Document) -> int | None:
+    """Takes it out of a pod's spec; what is none stays, for the API server to refuse."""
+    value = spec.get("activeDeadlineSeconds")
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        return None
+    del spec["activeDeadlineSeconds"]
+    return value
 
 
 def _digest(*parts: object) -> str:

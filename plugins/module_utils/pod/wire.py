@@ -62,7 +62,9 @@ _STATES: tuple[State, ...] = get_args(State)
 _CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 
-def attach(session: int, resume: int, *, anew: bool = False, lost_timeout: float | None = None) -> bytes:
+def attach(
+    session: int, resume: int, *, anew: bool = False, lost_timeout: float | None = None, pod: str = ""
+) -> bytes:
     """Opens a session and asks for the output from offset `resume` on; repeat it until `hello` comes.
 
     Args:
@@ -70,12 +72,15 @@ def attach(session: int, resume: int, *, anew: bool = False, lost_timeout: float
         resume: position in the worker's output.
         anew: what has arrived of a payload that is not whole is another controller's, and is dropped.
         lost_timeout: seconds without a word from the controller after which all ends; None changes nothing.
+        pod: UID of the pod that is meant: a supervisor in another one does not answer; empty for any.
     """
     facts: dict[str, Any] = {"protocol": PROTOCOL, "resume": resume}
     if anew:
         facts["anew"] = True
     if lost_timeout is not None:
         facts["controller_lost_timeout"] = lost_timeout
+    if pod:
+        facts["pod"] = pod
     return _encode_json("attach", session, facts)
 
 

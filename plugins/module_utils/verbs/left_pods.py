@@ -100,7 +100,8 @@ async def why_there(opened: OpenStore, record: JobRecord) -> str:
         return f"The cluster could not be reached: it gave no answer within {ANSWER_LIMIT:.0f} s."
     except Failure as failure:
         return failure.message
-    return "The cluster still has it." if pod is not None else "It is gone now, which nobody has noted yet."
+    there = pod is not None and record.pod_uid in ("", pod["metadata"]["uid"])
+    return "The cluster still has it." if there else "It is gone now, which nobody has noted yet."
 
 
 def _ignore(_trouble: str) -> None:

@@ -342,7 +342,7 @@ class Preparation:
             except Failure as failure:
                 raise failure if taken is None else _not_here(failure) from failure
 
-        reached, marks = self._jobs.reached, Marks(self._store.fingerprint, self._store.mark)
+        reached, marks = self._jobs.reached, Marks(self._store.fingerprint, self._store.mark, self._has_pod)
         request = RunRequest(launch, job.identity, job.lease, payload, taken, repeated, reached, marks)
         if place.connection is None:
             return on_controller(request, self._jobs.folder(job), self._caller.environ)
@@ -350,6 +350,10 @@ class Preparation:
             job.feed.step(f"connection from {place.connection.source}", verbosity=1)
             job.feed.step(f"image {launch.group.image}")
         return in_pod(request, place.connection, self._caller.environ, self._jobs.clients)
+
+    async def _has_pod(self, job_uuid: str, pod_uid: str) -> bool:
+        found = await self._calls(self._store.list, uuid=job_uuid, pod_uid=pod_uid, pod_deleted=False)
+        return bool(found)
 
 
 def _not_here(failure: Failure) -> Failure:

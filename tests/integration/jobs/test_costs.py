@@ -7,50 +7,28 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import pytest
 from ansible_collections.jobpods.controller.plugins.module_utils.controller.records import EventBatch, NewJob
 from ansible_collections.jobpods.controller.tests.api_proxy import ApiProxy
 from ansible_collections.jobpods.controller.tests.integration.conftest import LOCAL
 from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, until
-from kubernetes import client, config
+from ansible_collections.jobpods.controller.tests.integration.warm.conftest import IDLE, await_idle
+from kubernetes import client
 
 Options = dict[str, Any]
 
 ONCE = ("create pods", "get pods/attach", "watch pods", "get pods", "delete pods")
 """What each job has to ask for: `get pods` shows that its pod is gone."""
 MOST_REQUESTS = 10
+MOST_OF_A_FIRST = 18
+"""The same where a job finds an empty pool, and leaves two warm pods behind."""
 HOSTS, ITEMS = 4, 100
 BATCH = 50
 MOST_OF_AN_EVENT, MOST_OF_A_LONELY_ONE = 0.15, 0.6
 """Share of an event's own bytes that it may take in the database: in a batch, and where it comes alone."""
-
-
-@pytest.fixture
-def proxy(
-    kubeconfig: Path, core: client.CoreV1Api, namespace: str, tmp_path: Path
-) -> Iterator[tuple[ApiProxy, Options]]:
-    """A proxy that counts, and the options of a container group that takes the way through it."""
-    connection = config.new_client_from_config(config_file=str(kubeconfig))  # type: ignore[no-untyped-call]
-    access = client.RbacAuthorizationV1Api(connection)
-    subject = client.RbacV1Subject(kind="ServiceAccount", name="default", namespace=namespace)
-    role = client.V1RoleRef(api_group="rbac.authorization.k8s.io", kind="ClusterRole", name="admin")
-    access.create_namespaced_role_binding(
-        namespace,
-        client.V1RoleBinding(metadata=client.V1ObjectMeta(name="jobs"), subjects=[subject], role_ref=role),
-    )
-    connection.close()
-    request = client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(audiences=[]))
-    answer = core.create_namespaced_service_account_token("default", namespace, request)
-    assert answer.status
-    with ApiProxy(kubeconfig, tmp_path / "certificate").running() as running:
-        path = running.kubeconfig(tmp_path / "proxied", str(answer.status.token), namespace)
-        yield running, {"kubeconfig": str(path)}
 
 
 def asked(proxy: ApiProxy, controller: Controller) -> Counter[str]:
@@ -68,6 +46,34 @@ def test_the_requests_of_a_job(
     assert result["job"]["status"] == "successful", result["msg"]
     requests = asked(running, controller)
     assert set(ONCE) <= set(requests)
+    assert requests["create pods"] == requests["watch pods"] == 1
+    assert requests.total() <= MOST_REQUESTS, requests
+
+
+def test_the_requests_of_jobs_with_warm_pods(
+    controller: Controller,
+    job: Options,
+    group: Options,
+    proxy: tuple[ApiProxy, Options],
+    core: client.CoreV1Api,
+    namespace: str,
+) -> None:
+    """The second one claims a pod, and has another one made in its place."""
+    running, way = proxy
+    job["container_group"] = {**group, **way, "warm_pods": 2}
+    try:
+        first = controller.verb("container_group_job", **job)
+        requests = asked(running, controller)
+        assert requests["create pods"] == 1 + 2
+        assert requests.total() <= MOST_OF_A_FIRST, requests
+        await_idle(core, namespace, 2)
+        running.requests.clear()
+        second = controller.verb("container_group_job", **job)
+        requests = asked(running, controller)
+    finally:
+        core.delete_collection_namespaced_pod(namespace, label_selector=IDLE, grace_period_seconds=0)
+    assert (first["job"]["status"], second["job"]["status"]) == ("successful", "successful"), second["msg"]
+    assert second["job"]["pod_name"].startswith("automation-warm-")
     assert requests["create pods"] == requests["watch pods"] == 1
     assert requests.total() <= MOST_REQUESTS, requests
 

@@ -10,39 +10,16 @@ import base64
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from ansible_collections.jobpods.controller.tests.integration.objects.conftest import GATED, open_gate
 from ansible_collections.jobpods.controller.tests.integration.playbooks import Controller, until
 from ansible_collections.jobpods.controller.tests.integration.warm.claiming import claim_at_once, fill
+from ansible_collections.jobpods.controller.tests.integration.warm.conftest import await_idle
 from kubernetes import client
 
 Options = dict[str, Any]
-IDLE = "jobpods.warm=idle"
-
-
-@pytest.fixture
-def warm(controller: Controller, core: client.CoreV1Api, job: Options, namespace: str) -> Iterator[Options]:
-    """The options of a job in a group with two warm pods; what still waits for jobs in the end is deleted."""
-    yield {**job, "container_group": {**job["container_group"], "warm_pods": 2}}
-    until(lambda: not controller.processes(), "the job processes to end")
-    core.delete_collection_namespaced_pod(namespace, label_selector=IDLE, grace_period_seconds=0)
-
-
-def idle(core: client.CoreV1Api, namespace: str, running: int) -> dict[str, str]:
-    """Names and UIDs of the idle pods, once so many run."""
-
-    def pods() -> list[client.V1Pod]:
-        return list(core.list_namespaced_pod(namespace, label_selector=IDLE).items)
-
-    until(
-        lambda: sum(bool(pod.status and pod.status.phase == "Running") for pod in pods()) == running,
-        f"{running} idle pods to run",
-    )
-    return {str(pod.metadata.name): str(pod.metadata.uid) for pod in pods() if pod.metadata}
 
 
 def test_jobs_get_them_one_after_the_other(
@@ -51,17 +28,19 @@ def test_jobs_get_them_one_after_the_other(
     first = controller.verb("container_group_job", **warm)
     assert first["job"]["status"] == "successful", first
     assert first["job"]["pod_name"].startswith("automation-job-")
-    waiting = idle(core, namespace, 2)
+    waiting = await_idle(core, namespace, 2)
 
     controller.project(site=GATED)
     with controller.started({**warm, "timeout": 900}) as running:
         running.await_text("claimed in namespace")
-        until(lambda: len(set(idle(core, namespace, 2)) - set(waiting)) == 1, "another pod in its place")
+        until(
+            lambda: len(set(await_idle(core, namespace, 2)) - set(waiting)) == 1, "another pod in its place"
+        )
         jobs = core.list_namespaced_pod(namespace, label_selector="jobpods.job-id").items
         (pod,) = jobs
         assert pod.metadata and pod.spec and pod.metadata.labels and pod.metadata.name
         assert waiting[pod.metadata.name] == pod.metadata.uid
-        assert "jobpods.warm" not in pod.metadata.labels
+        assert pod.metadata.labels["jobpods.warm"] == "claimed"
         assert 900 + 120 <= (pod.spec.active_deadline_seconds or 0) < 900 + 120 + 240
         open_gate(core, namespace, pod.metadata.name)
         second = running.result()
@@ -70,14 +49,14 @@ def test_jobs_get_them_one_after_the_other(
     start = {each["phase"]: each["detail"] for each in second["job"]["start"]}
     assert list(start) == ["queued", "creating", "sending", "playbook"]
     assert start["creating"] == f"warm pod {pod.metadata.name} claimed"
-    assert pod.metadata.name not in idle(core, namespace, 2)
+    assert pod.metadata.name not in await_idle(core, namespace, 2)
 
 
 def test_who_goes_on_with_a_job_finds_its_claimed_pod(
     controller: Controller, warm: Options, core: client.CoreV1Api, namespace: str
 ) -> None:
     controller.verb("container_group_job", **warm)
-    waiting = idle(core, namespace, 2)
+    waiting = await_idle(core, namespace, 2)
     controller.project(site=GATED)
     job_id = controller.verb("container_group_job", **warm, wait=False)["job"]["id"]
 
@@ -100,7 +79,7 @@ def test_twenty_launchers_share_four(
 ) -> None:
     group = {**warm["container_group"], "warm_pods": 4}
     asyncio.run(fill(kubeconfig, tmp_path, group))
-    waiting = idle(core, namespace, 4)
+    waiting = await_idle(core, namespace, 4)
     claims = claim_at_once(kubeconfig, tmp_path, group, processes=5, each=4)
     got = {claim.uid: claim for claim in claims if claim.pod}
     assert len(claims) == 20
@@ -110,7 +89,7 @@ def test_twenty_launchers_share_four(
     for pod in core.list_namespaced_pod(namespace, label_selector="jobpods.job-uuid").items:
         assert pod.metadata and pod.metadata.labels and pod.metadata.uid
         assert pod.metadata.labels["jobpods.job-uuid"] == got[pod.metadata.uid].job_uuid
-    assert not set(idle(core, namespace, 4).values()) & set(got)
+    assert not set(await_idle(core, namespace, 4).values()) & set(got)
     core.delete_collection_namespaced_pod(
         namespace, label_selector="jobpods.job-uuid", grace_period_seconds=0
     )
@@ -120,7 +99,7 @@ def test_quota_that_only_idle_pods_fill(
     controller: Controller, warm: Options, job: Options, core: client.CoreV1Api, namespace: str
 ) -> None:
     controller.verb("container_group_job", **warm)
-    idle(core, namespace, 2)
+    await_idle(core, namespace, 2)
     until(lambda: len(core.list_namespaced_pod(namespace).items) == 2, "the job's own pod to be gone")
     quota = client.V1ResourceQuota(
         metadata=client.V1ObjectMeta(name="two"), spec=client.V1ResourceQuotaSpec(hard={"pods": "2"})
@@ -158,10 +137,10 @@ def test_edited_group(
         return done.results["localhost"][1]
 
     played("first")
-    before = idle(core, namespace, 1)
+    before = await_idle(core, namespace, 1)
     assert played("second")["job"]["pod_name"].startswith("automation-job-")
     until(lambda: not controller.processes(), "the refill to end")
-    assert not set(idle(core, namespace, 1)) & set(before)
+    assert not set(await_idle(core, namespace, 1)) & set(before)
 
 
 def test_who_may_not_patch_pods(

@@ -19,6 +19,7 @@ from typing import Any
 from aiohttp import web
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.supervisor import (
+    POD_UID,
     descendants,
     processes,
     send_signal,
@@ -162,9 +163,10 @@ class LittleCluster:
         if self._gone.is_set():
             self._gone = asyncio.Event()
             self._number += 1
-            if self._lost is None:
-                self.pod = self._supervise(self._number)
-                self.copying.append(asyncio.create_task(self.copy(self.pod)))
+            if self._lost is not None:
+                end(self.pod)  # which has not run
+            self.pod = self._supervise(self._number)
+            self.copying.append(asyncio.create_task(self.copy(self.pod)))
         self._lost = self.losing.pop(0) if self.losing else None
         self.names.append(manifest["metadata"]["name"])
         return web.json_response(self._document(), status=201)
@@ -282,7 +284,8 @@ async def little_cluster(folder: Path, authority: Authority, *names: str) -> Asy
 
         def supervise(number: int) -> SupervisedPod:
             data = str(folder / ("runner" if number == 1 else f"runner{number}"))
-            return pods.enter_context(supervised_pod(folder, beat_interval=1, private_data_dir=data))
+            pod = supervised_pod(folder, env={POD_UID: f"u{number}"}, beat_interval=1, private_data_dir=data)
+            return pods.enter_context(pod)
 
         async with ApiServer(context) as server:
             connection = Connection(host=server.url, source="the test", token=SENT, ca_text=authority.pem)

@@ -128,8 +128,11 @@ class Scene:
         launch = self.request.launch
         group = replace(launch.group, warm=WarmPods(count, 600))
         launch = replace(launch, group=group)
-        marks = Marks(self.store.fingerprint, self.store.mark)
+        marks = Marks(self.store.fingerprint, self.store.mark, self._has_pod)
         self.request = replace(self.request, launch=launch, marks=marks)
+
+    async def _has_pod(self, job_uuid: str, pod_uid: str) -> bool:
+        return bool(self.store.list(uuid=job_uuid, pod_uid=pod_uid, pod_deleted=False))
 
     def pool(self, connection: Connection) -> PoolSpec:
         """The pool of these."""

@@ -109,7 +109,7 @@ class PodTable:
         pod, options = self.named(request), await request.json()
         if pod is None:
             return await status(404, "none", "NotFound")(request)
-        if any(pod["metadata"][name] != value for name, value in options["preconditions"].items()):
+        if any(pod["metadata"][name] != value for name, value in options.get("preconditions", {}).items()):
             return await status(409, "Precondition failed", "Conflict")(request)
         del self.pods[pod["metadata"]["name"]]
         return web.json_response(pod)

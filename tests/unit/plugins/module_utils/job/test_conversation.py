@@ -401,3 +401,31 @@ async def test_bytes_that_never_become_a_record_do_not_keep_a_connection(
         with pytest.raises(Failure, match="longer than cluster_outage_timeout"):
             await talk
         assert at.kubelet.attaches > 1
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["by its own word", "as another controller has heard"])
+async def test_the_run_does_not_begin_twice(tmp_path: Path, begun: bool) -> None:
+    """What answers under the pod's name wants the payload, although the run had begun."""
+    runs = tmp_path / "runs"
+    script = f"open({str(runs)!r}, 'a').write('x')\nsys.stdin.buffer.read()\ntime.sleep(600)\n"
+    async with scene(tmp_path, script, outage=0.5) as at:
+        at.conversation._begun = begun
+        talk = asyncio.create_task(at.conversation.run())
+        if not begun:
+            while "started" not in at.heard.told:
+                await asyncio.sleep(0.02)
+            with supervised_pod(tmp_path, private_data_dir=str(tmp_path / "other")) as other:
+                former, at.kubelet.pod = at.kubelet.pod, other
+                copying = asyncio.create_task(at.kubelet.copy())
+                for stream in list(at.kubelet.attached):
+                    stream.arriving.put_nowait(b"")
+                with pytest.raises(Failure, match="knows nothing of the run, which had begun"):
+                    await talk
+                at.kubelet.pod = former
+                other.process.kill()
+                await copying
+        else:
+            with pytest.raises(Failure, match="knows nothing of the run, which had begun"):
+                await talk
+        assert at.heard.told.count("starting") == (0 if begun else 1)
+        assert not runs.exists() if begun else runs.read_text() == "x"

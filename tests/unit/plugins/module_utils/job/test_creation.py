@@ -44,6 +44,7 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.owning import Told
 
 PODS = "/api/v1/namespaces/jobs/pods"
+DEADLINE = 60
 SECRETS = "/api/v1/namespaces/jobs/secrets"
 MANIFEST = {"kind": "Pod", "metadata": {"name": "job-1", "namespace": "jobs"}}
 POD = {"kind": "Pod", "metadata": {"name": "job-1", "namespace": "jobs", "uid": "u1"}}
@@ -337,6 +338,20 @@ async def test_warm_pods_that_wait_for_jobs_make_room(server: ApiServer, authori
         assert at.creation.met_quota
         assert at.notes.columns == [NOTED]
         assert at.told.warnings == []
+
+
+async def test_room_that_was_made_is_used_at_once(
+    server: ApiServer, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after long waits: else somebody else takes it, who fills a pool of warm pods for example."""
+    monkeypatch.setattr(creation, "BACKOFF", (0.01, 0.01, 2.0 * DEADLINE))
+    async with scene(server, authority) as at, deadline(DEADLINE):
+        at.answers(FULL, FULL, FULL, MADE)
+        idle = {"metadata": {"name": "w", "uid": "u2", "resourceVersion": "7"}}
+        none = document({"items": []})
+        server.on("GET", PODS, none, none, document({"items": [idle]}))
+        server.on("DELETE", f"{PODS}/w", document({}))
+        assert await at.create() == POD
 
 
 async def test_server_that_is_not_there(authority: Authority) -> None:

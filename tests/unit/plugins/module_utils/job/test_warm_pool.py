@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.connection import Connection
-from ansible_collections.jobpods.controller.plugins.module_utils.job import warm_pool
+from ansible_collections.jobpods.controller.plugins.module_utils.job import warm_filling, warm_pool
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import Marks, RunRequest
 from ansible_collections.jobpods.controller.plugins.module_utils.job.warm_pool import (
     WarmPool,
@@ -28,6 +28,8 @@ from ansible_collections.jobpods.controller.plugins.module_utils.pod.spec import
     PodIdentity,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.pod.warm import (
+    CLAIMED,
+    IDLE,
     MARK,
     STATE,
     PoolSpec,
@@ -68,12 +70,22 @@ class Pool:
     def __init__(self, table: PodTable, client: ClusterClient, folder: Path) -> None:
         self.table, self.client, self.folder = table, client, folder
         self.told = Told()
+        self.needed: set[tuple[str, str]] = set()
+
+    @property
+    def marks(self) -> Marks:
+        """Those of the store, whose jobs have the pods in `needed`."""
+
+        async def has(job_uuid: str, pod_uid: str) -> bool:
+            return (job_uuid, pod_uid) in self.needed
+
+        return Marks("store", mark, has)
 
     def request(self, number: int = 1, **group: Any) -> RunRequest:
         given = {"namespace": "jobs", "warm_pods": 2, "warm_pod_ttl": TTL, **group}
         launch = launched(self.folder, container_group=given)
         identity = PodIdentity(number, f"job{number}", 1, "here")
-        return RunRequest(launch, identity, 1, lambda _unwanted: pytest.fail(), marks=Marks("store", mark))
+        return RunRequest(launch, identity, 1, lambda _unwanted: pytest.fail(), marks=self.marks)
 
     def launcher(self, number: int = 1, **group: Any) -> WarmPool:
         found = pool_of(self.request(number, **group), self.client, self.told)
@@ -107,12 +119,12 @@ class Pool:
 
     @property
     def waiting(self) -> set[str]:
-        return {name for name, pod in self.table.pods.items() if STATE in pod["metadata"]["labels"]}
+        return {name for name, pod in self.table.pods.items() if pod["metadata"]["labels"][STATE] == IDLE}
 
 
 @pytest.fixture
 async def pool(tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
-    monkeypatch.setattr(warm_pool, "ROUND_PAUSE", (0.0, 0.0))
+    monkeypatch.setattr(warm_filling, "PAUSE", (0.0, 0.0))
     monkeypatch.setattr(warm_pool, "REMOVAL_PAUSES", (0.0, 0.0))
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "site.yml").write_text("[]")
@@ -140,16 +152,43 @@ async def test_a_claimed_pod_is_the_jobs(pool: Pool) -> None:
     metadata = pod["metadata"]
     assert (metadata["name"], metadata["uid"]) == ("w", before["uid"])
     assert metadata["labels"].items() >= PodIdentity(1, "job1", 1, "here").labels.items()
-    assert STATE not in metadata["labels"]
+    assert metadata["labels"][STATE] == CLAIMED
     assert metadata["ownerReferences"] == [owner]
     assert pod["spec"]["activeDeadlineSeconds"] == 1062
     assert await pool.launcher(2).claim(None, None) is None
 
 
-async def test_a_job_without_a_limit_sets_no_deadline(pool: Pool) -> None:
-    pool.idle("w")
-    pod = await pool.launcher().claim(None, None)
-    assert pod is not None and "activeDeadlineSeconds" not in pod["spec"]
+@pytest.mark.parametrize(
+    ("of_the_spec", "of_the_job", "set_to"),
+    [
+        pytest.param(None, None, None, id="none"),
+        pytest.param(100, None, 161, id="the pod spec's"),
+        pytest.param(100, 1000, 1061, id="the job's, though it is longer"),
+    ],
+)
+async def test_a_deadline_counts_from_the_claim_on(
+    pool: Pool, of_the_spec: int | None, of_the_job: int | None, set_to: int | None
+) -> None:
+    """Kubernetes would only let one that a pod has be made shorter."""
+    group: dict[str, Any] = {"pod_spec_override": {"spec": {"activeDeadlineSeconds": of_the_spec}}}
+    idle = pool.idle("w", age=60.5, group=group)
+    assert "activeDeadlineSeconds" not in idle["spec"]
+    pod = await pool.launcher(**group).claim(of_the_job, None)
+    assert pod is not None and pod["spec"].get("activeDeadlineSeconds") == set_to
+
+
+async def test_only_a_claimed_pod_holds_its_node(pool: Pool) -> None:
+    evictable, disruptable = "cluster-autoscaler.kubernetes.io/safe-to-evict", "karpenter.sh/do-not-disrupt"
+    own: dict[str, Any] = {"pod_spec_override": {"metadata": {"annotations": {disruptable: "false"}}}}
+    nothing: dict[str, Any] = {}
+    for group, then in (nothing, "true"), (own, "false"):
+        idle = pool.idle("w", group=group)["metadata"]["annotations"]
+        assert (idle[evictable], idle.get(disruptable) == "true") == ("true", False)
+        pod = await pool.launcher(**group).claim(None, None)
+        assert pod is not None
+        claimed = pod["metadata"]["annotations"]
+        assert (claimed[evictable], claimed[disruptable]) == ("false", then)
+        assert MARK in claimed
 
 
 @pytest.mark.parametrize(
@@ -208,6 +247,38 @@ async def test_a_claim_whose_answer_is_lost_is_not_made_twice(pool: Pool) -> Non
     assert pod is not None and pod["metadata"]["name"] == "w"
 
 
+@pytest.mark.parametrize("lands", [True, False], ids=["came to something", "may still come"])
+async def test_a_claim_that_is_never_answered_leaves_no_pod(pool: Pool, lands: bool) -> None:
+    pool.idle("w")
+    patch = pool.table._patch
+
+    async def unheard(request: web.Request) -> web.StreamResponse:
+        if lands:
+            await patch(request)
+        return await hang_up(request)
+
+    pool.table.server.on("PATCH", f"{PODS}/w", unheard)
+    launcher = pool.launcher()
+    assert await launcher.claim(None, None) is None
+    await launcher.close()
+    assert pool.names == set(), "a claim that comes now finds nothing"
+
+
+async def test_a_pod_that_another_one_got_meanwhile_stays(pool: Pool) -> None:
+    metadata = pool.idle("w")["metadata"]
+
+    async def quicker(request: web.Request) -> web.StreamResponse:
+        metadata["labels"] |= {**PodIdentity(2, "job2", 1, "here").labels, STATE: CLAIMED}
+        metadata["resourceVersion"] = "changed"
+        return await hang_up(request)
+
+    pool.table.server.on("PATCH", f"{PODS}/w", quicker)
+    launcher = pool.launcher()
+    assert await launcher.claim(None, None) is None
+    await launcher.close()
+    assert pool.names == {"w"}
+
+
 async def test_a_pod_whose_container_has_ended_is_removed(pool: Pool) -> None:
     pod = pool.idle("w")
     pod["status"]["containerStatuses"][0]["state"] = {"terminated": {"exitCode": 0}}
@@ -215,6 +286,19 @@ async def test_a_pod_whose_container_has_ended_is_removed(pool: Pool) -> None:
     assert await launcher.claim(None, None) is None
     await launcher.close()
     assert pool.names == set()
+
+
+@pytest.mark.parametrize("noted", [False, True])
+async def test_a_pod_that_the_jobs_next_owner_has_found_is_not_removed(pool: Pool, noted: bool) -> None:
+    pool.idle("w")
+    launcher = pool.launcher()
+    claimed = await launcher.claim(None, None)
+    assert claimed is not None
+    if noted:
+        pool.needed.add(("job1", claimed["metadata"]["uid"]))
+    launcher.discard(claimed["metadata"])
+    await launcher.close()
+    assert pool.names == ({"w"} if noted else set())
 
 
 async def test_patch_is_forbidden(pool: Pool) -> None:
@@ -243,7 +327,7 @@ async def test_the_pod_that_an_earlier_owner_has_claimed(pool: Pool) -> None:
 
 async def test_an_empty_pool_is_filled(pool: Pool) -> None:
     await filled(pool.launcher())
-    assert pool.waiting == {pool.spec().name(1), pool.spec().name(2)}
+    assert len(pool.waiting) == 2
     for pod in pool.table.pods.values():
         assert pod["metadata"]["annotations"][MARK] == mark(marked(pod["metadata"]["uid"], pool.spec().pool))
         assert "jobpods.job-id" not in pod["metadata"]["labels"]
@@ -269,7 +353,7 @@ async def test_a_job_without_a_pod_leaves_the_pool_alone(pool: Pool) -> None:
     assert pool.names == set()
 
 
-async def test_a_claimed_pod_is_replaced_under_another_name(pool: Pool) -> None:
+async def test_a_claimed_pod_is_replaced(pool: Pool) -> None:
     await filled(pool.launcher())
     launcher = pool.launcher()
     claimed = await launcher.claim(None, None)
@@ -279,24 +363,90 @@ async def test_a_claimed_pod_is_replaced_under_another_name(pool: Pool) -> None:
     assert pool.names == pool.waiting | {claimed["metadata"]["name"]}
 
 
-async def test_who_finds_that_another_one_fills_the_pool_looks_again(pool: Pool) -> None:
+async def test_no_name_is_used_twice(pool: Pool) -> None:
+    """Who still knows a pod by its name, a job that has lost it or a person, must not meet another one."""
+    await filled(pool.launcher())
+    before = pool.names
+    pool.table.pods.clear()
+    await filled(pool.launcher())
+    assert len(before) == len(pool.names) == 2
+    assert not before & pool.names
+
+
+async def test_who_finds_that_another_one_has_filled_the_pool_takes_away_what_is_too_much(pool: Pool) -> None:
     create = pool.table._create
 
     async def quicker(request: web.Request) -> web.StreamResponse:
-        manifest = await request.json()
-        pool.idle(manifest["metadata"]["name"], age=0)
+        for name in ("a", "b"):
+            pool.idle(name, age=2)
         return await create(request)
 
     pool.table.server.on("POST", PODS, quicker, create)
     await filled(pool.launcher())
-    assert pool.waiting == {pool.spec().name(1), pool.spec().name(2)}
+    assert pool.names == {"a", "b"}
 
 
-async def test_a_name_that_an_ended_pod_has_is_left_out(pool: Pool) -> None:
-    kept = pool.idle(pool.spec().name(1), phase="Succeeded")
-    del kept["metadata"]["labels"][STATE]
+async def test_many_who_fill_it_at_once(pool: Pool) -> None:
+    await asyncio.gather(*(filled(pool.launcher(number)) for number in range(5)))
+    assert len(pool.names) == len(pool.waiting) == 2
+
+
+async def test_a_create_whose_answer_is_lost(pool: Pool) -> None:
+    create = pool.table._create
+
+    async def unheard(request: web.Request) -> web.StreamResponse:
+        await create(request)
+        return await hang_up(request)
+
+    pool.table.server.on("POST", PODS, unheard, create)
     await filled(pool.launcher())
-    assert pool.waiting == {pool.spec().name(2), pool.spec().name(3)}
+    assert len(pool.names) == 2
+    assert all(MARK in pod["metadata"]["annotations"] for pod in pool.table.pods.values())
+
+
+async def test_pods_that_end_at_once_are_not_made_for_ever(pool: Pool) -> None:
+    create = pool.table._create
+
+    async def ends(request: web.Request) -> web.StreamResponse:
+        answer = await create(request)
+        for pod in pool.table.pods.values():
+            pod["status"]["phase"] = "Failed"
+        return answer
+
+    pool.table.server.on("POST", PODS, ends)
+    await filled(pool.launcher())
+    assert len(pool.names) == 2
+
+
+async def test_ended_pods_without_a_job_are_in_nobodys_way(pool: Pool) -> None:
+    for number in range(12):
+        pool.idle(f"w{number}", phase="Succeeded")["metadata"]["labels"][STATE] = CLAIMED
+        pool.needed.add(("", f"u{number + 1}"))
+    await filled(pool.launcher())
+    assert len(pool.waiting) == 2
+
+
+@pytest.mark.parametrize(
+    ("how", "stays"),
+    [
+        pytest.param({"phase": "Succeeded"}, False, id="ended"),
+        pytest.param({"phase": "Running"}, True, id="runs"),
+        pytest.param({"phase": "Succeeded", "needed": True}, True, id="kept by its job"),
+        pytest.param({"phase": "Succeeded", "known": False}, True, id="of another store"),
+    ],
+)
+async def test_claimed_pods_that_nobody_removes(pool: Pool, how: dict[str, Any], stays: bool) -> None:
+    """For example where a claim came to something after its job had given up, or was another one's."""
+    needed, phase = how.pop("needed", False), how.pop("phase")
+    idle = pool.idle("w", **how)
+    assert await pool.launcher().claim(None, None) is not None or "known" in how
+    idle["metadata"]["labels"][STATE] = CLAIMED
+    idle["status"]["phase"] = phase
+    if needed:
+        pool.needed.add(("job1", idle["metadata"]["uid"]))
+    await filled(pool.launcher(2))
+    assert ("w" in pool.names) == stays
+    assert len(pool.waiting) == 2
 
 
 async def test_what_is_too_much_or_too_old_goes(pool: Pool) -> None:
@@ -307,7 +457,7 @@ async def test_what_is_too_much_or_too_old_goes(pool: Pool) -> None:
     pool.idle("ended", phase="Failed")
     pool.idle("other", group={"warm_pods": 1})
     await filled(pool.launcher())
-    assert pool.names == {"b", "c", "other"}
+    assert pool.names == {"a", "b", "other"}
 
 
 @pytest.mark.parametrize(
@@ -334,7 +484,7 @@ async def test_pods_of_an_older_spec(pool: Pool, group: str, gone: bool) -> None
     pool.table.add(spec(group, "old", "a").manifest("w"), age=60)
     pool.table.add(spec("7", "new", "of another job").manifest("x"), age=60)
     identity = pool.request().identity
-    await filled(WarmPool(pool.client, spec("7", "new", "b"), identity, Marks("store", mark), pool.told))
+    await filled(WarmPool(pool.client, spec("7", "new", "b"), identity, pool.marks, pool.told))
     assert ("w" not in pool.names) == gone
     assert "x" in pool.names
 

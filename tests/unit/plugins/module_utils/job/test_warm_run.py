@@ -14,17 +14,19 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import web
-from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation
+from ansible_collections.jobpods.controller.plugins.module_utils.job import conversation, creation, run
 from ansible_collections.jobpods.controller.plugins.module_utils.job.events import RunnerStream
 from ansible_collections.jobpods.controller.plugins.module_utils.job.payload import Payload
 from ansible_collections.jobpods.controller.plugins.module_utils.job.talk import TakenOver
 from ansible_collections.jobpods.controller.plugins.module_utils.pod import wire
-from ansible_collections.jobpods.controller.plugins.module_utils.pod.warm import MARK, marked
+from ansible_collections.jobpods.controller.plugins.module_utils.pod.warm import CLAIMED, MARK, STATE, marked
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.api_server import (
     Reply,
+    document,
     status,
 )
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.cluster.authority import Authority
+from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.deadline import deadline
 from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.job.little_cluster import (
     NODE,
     PODS,
@@ -44,9 +46,9 @@ NO_MORE = status(403, "exceeded quota: one, requested: pods=1, used: pods=1, lim
 
 
 def wait_until(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
+    latest = time.monotonic() + DEADLINE
     while not done():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < latest
         time.sleep(0.01)
 
 
@@ -93,18 +95,18 @@ async def test_job_in_a_warm_pod(scene: Scene, authority: Authority) -> None:
 async def test_the_pool_is_filled_again(scene: Scene, authority: Authority) -> None:
     async with warm_cluster(scene, authority) as made:
         spec = scene.pool(made.connection)
-        made.server.on("PATCH", f"{PODS}/{spec.name(1)}", made._patch)
         filled: list[str] = []
 
         async def beside(request: web.Request) -> web.StreamResponse:
             manifest = await request.json()
             filled.append(manifest["metadata"]["name"])
+            made.server.on("PATCH", f"{PODS}/{filled[-1]}", document(manifest))
             manifest["metadata"]["uid"] = "u2"
             return web.json_response(manifest, status=201)
 
         made.server.on("POST", PODS, beside)
         assert (await scene.own(made.connection)).status == "successful"
-        assert filled == [spec.name(1)]
+        assert [name.startswith(f"automation-warm-{spec.pool[:10]}-") for name in filled] == [True]
 
 
 async def test_warm_pod_that_was_used_before(
@@ -118,6 +120,42 @@ async def test_warm_pod_that_was_used_before(
         assert (record.status, record.pod_name, record.pod_uid) == ("successful", scene.pod_name, "u2")
         assert f"warm pod {WARM} does not answer, and is not used" in scene.told.steps
         assert record.attempts == []
+
+
+async def nothing_comes(_request: web.Request) -> web.StreamResponse:
+    """The pod's node is dead, for example, which the API server does not know yet."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def test_warm_pod_on_a_dead_node(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "WARM_ANSWER_LIMIT", 0.2)
+    async with warm_cluster(scene, authority) as made:
+        made.server.on("GET", f"{PODS}/{WARM}/attach", nothing_comes)
+        made.server.on("POST", PODS, only_for_jobs(made))
+        record = await scene.own(made.connection)
+        assert (record.status, record.pod_name, record.attempts) == ("successful", scene.pod_name, [])
+        assert f"warm pod {WARM} does not answer, and is not used" in scene.told.steps
+
+
+async def test_cancel_while_a_warm_pod_does_not_answer(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "WARM_ANSWER_LIMIT", 2.0 * DEADLINE)
+    async with warm_cluster(scene, authority) as made:
+        owner = scene.owner(made.connection)
+
+        async def canceled(request: web.Request) -> web.StreamResponse:
+            owner.cancel("enough")
+            return await nothing_comes(request)
+
+        made.server.on("GET", f"{PODS}/{WARM}/attach", canceled)
+        async with deadline(DEADLINE):
+            await owner.own(scene.finished)
+        assert (scene.record.status, len(made.claimed), made.names) == ("canceled", 1, [])
+        assert scene.record.pod_deleted and not made.exists
 
 
 async def test_warm_pod_that_is_lost_before_its_job_begins(scene: Scene, authority: Authority) -> None:
@@ -153,14 +191,35 @@ async def test_an_adopter_goes_on_in_the_claimed_pod(scene: Scene, authority: Au
         assert not made.names and not made.claimed
 
 
+def claimed_before(scene: Scene, made: LittleCluster) -> None:
+    """The pod was claimed for the job by an earlier owner, who was gone before it could say so."""
+    assert made.manifest
+    labels = made.manifest["metadata"]["labels"]
+    made.manifest["metadata"]["labels"] = {**labels, STATE: CLAIMED, **scene.request.identity.labels}
+    scene.request = replace(scene.request, taken=TakenOver("", RunnerStream(), False))
+
+
 async def test_an_adopter_finds_the_pod_that_was_claimed_and_not_noted(
-    scene: Scene, authority: Authority
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where the API server does not say at once whether there is one."""
+    monkeypatch.setattr(creation, "BACKOFF", (0.01,))
     async with warm_cluster(scene, authority) as made:
-        assert made.manifest
-        labels = made.manifest["metadata"]["labels"]
-        made.manifest["metadata"]["labels"] = {**labels, **scene.request.identity.labels}
-        scene.request = replace(scene.request, taken=TakenOver("", RunnerStream(), False))
+        claimed_before(scene, made)
+        away = [status(503, "the server is away", "ServiceUnavailable")] * 4
+        made.server.on("GET", PODS, *away, made._watch)
         record = await scene.own(made.connection)
         assert (record.status, record.pod_name, record.pod_uid) == ("successful", WARM, "u1")
         assert made.names == []
+
+
+async def test_an_adopter_leaves_a_pod_that_was_not_used_for_good_reason(
+    scene: Scene, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "WARM_ANSWER_LIMIT", 0.2)
+    async with warm_cluster(scene, authority) as made:
+        claimed_before(scene, made)
+        made.server.on("GET", f"{PODS}/{WARM}/attach", nothing_comes)
+        made.server.on("POST", PODS, only_for_jobs(made))
+        record = await scene.own(made.connection)
+        assert (record.status, record.pod_name) == ("successful", scene.pod_name)

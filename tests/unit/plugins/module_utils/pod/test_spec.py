@@ -39,6 +39,9 @@ LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
 """Kubernetes: Labels and Selectors, syntax."""
 
 
+UID = {"name": "JOBPODS_POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
+
+
 def manifest(override: object = None, **how: Any) -> dict[str, Any]:
     return pod_manifest(
         how.pop("identity", IDENTITY),
@@ -122,6 +125,21 @@ def test_what_a_job_needs_is_forced() -> None:
     container = worker(pod)
     assert (container["stdin"], container["stdinOnce"], container["tty"]) == (True, False, False)
     assert container["args"] == supervisor_args({"controller_lost_timeout": 600})
+    assert container["env"] == [UID]
+
+
+@pytest.mark.parametrize(
+    ("given", "then"),
+    [
+        pytest.param([{"name": "A", "value": "b"}], [{"name": "A", "value": "b"}, UID], id="more"),
+        pytest.param(None, [UID], id="null"),
+        pytest.param({"A": "b"}, {"A": "b"}, id="wrong, for the API server to refuse"),
+    ],
+)
+def test_supervisor_knows_which_pod_it_is_in(given: Any, then: Any) -> None:
+    pod = manifest(containers({"name": "worker", "env": given}, {"name": "sidecar"}))
+    assert worker(pod)["env"] == then
+    assert "env" not in pod["spec"]["containers"][1]
 
 
 def test_without_a_time_limit_the_pod_has_none_but_the_override_s() -> None:
@@ -328,7 +346,7 @@ spec:
 def test_override_made_for_awx_gives_the_same_pod() -> None:
     expected = awx_merge(default_pod_spec(), yaml.safe_load(AWX_OVERRIDE))
     pod = manifest(AWX_OVERRIDE, namespace="other")
-    forced = {"args", "stdin", "stdinOnce", "tty"}
+    forced = {"args", "stdin", "stdinOnce", "tty", "env"}
     (container,) = pod["spec"].pop("containers")
     assert [{key: value for key, value in container.items() if key not in forced}] == expected["spec"].pop(
         "containers"

@@ -14,6 +14,7 @@ from ansible_collections.jobpods.controller.tests.unit.plugins.module_utils.pod.
     supervised_pod,
 )
 
+POD = {supervisor.POD_UID: "u1"}
 SLEEP = "sys.stdin.buffer.read()\nprint('here', flush=True)\ntime.sleep(600)"
 
 
@@ -51,3 +52,20 @@ def test_who_says_nothing_of_it_leaves_the_limit_as_it_is(tmp_path: Path) -> Non
     with supervised_pod(tmp_path, controller_lost_timeout=1) as pod:
         attach(pod, None)
         assert pod.exit_code() == supervisor.EXIT_CONTROLLER_LOST
+
+
+def test_who_means_another_pod_of_the_name_is_not_heard(tmp_path: Path) -> None:
+    """Its session may be higher than that of the job which the pod belongs to."""
+    with supervised_pod(tmp_path, env=POD) as pod:
+        pod.send(wire.attach(9, 0, pod="u0"), wire.payload(9, 0, b"of another job"))
+        pod.session = 1
+        pod.send(wire.attach(1, 0, pod="u1"))
+        assert pod.wait(wire.Hello) == wire.Hello(wire.PROTOCOL, "waiting", 0, 0, 0)
+
+
+def test_the_run_does_not_inherit_which_pod_it_is_in(tmp_path: Path) -> None:
+    scripted_worker(tmp_path, f"print(os.environ.get({supervisor.POD_UID!r}), flush=True)")
+    with supervised_pod(tmp_path, env=POD) as pod:
+        pod.attach()
+        pod.started()
+        pod.wait_for_output(b"None")

@@ -39,8 +39,11 @@ def spec(warm: WarmPods = ASKED, **changes: Any) -> PoolSpec:
 
 def test_a_pod_of_the_pool() -> None:
     pool = spec()
-    manifest = pool.manifest(pool.name(3))
-    assert manifest["metadata"]["name"] == f"automation-warm-{pool.pool[:10]}-3"
+    name = pool.name()
+    manifest = pool.manifest(name)
+    assert manifest["metadata"]["name"] == name
+    assert name.startswith(f"automation-warm-{pool.pool[:10]}-")
+    assert name != pool.name()
     assert manifest["metadata"]["labels"] == {
         "app.kubernetes.io/managed-by": "jobpods",
         "team": "a",

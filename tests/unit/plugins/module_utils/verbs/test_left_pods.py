@@ -9,6 +9,7 @@ import base64
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,15 @@ async def test_namesake_is_left_alone(scene: Scene) -> None:
     await scene.adopt()
     assert scene.at.exists
     assert scene.record().pod_deleted
+
+
+async def test_what_is_told_of_it(scene: Scene) -> None:
+    record = await left(scene)
+    async with scene.stock.jobs() as jobs:
+        assert await left_pods.why_there(jobs.opened, record) == "The cluster still has it."
+        former = replace(record, pod_uid="another")
+        assert "It is gone now" in await left_pods.why_there(jobs.opened, former)
+        await jobs.close()
 
 
 async def test_its_own_process_may_still_be_at_it(scene: Scene) -> None:
