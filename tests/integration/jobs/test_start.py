@@ -49,7 +49,8 @@ def test_a_job_tells_of_its_start_and_what_it_used(controller: Controller, job: 
     controller.project(site=[TAKE, {"name": "Last", "ansible.builtin.debug": {"msg": "done"}}])
     limits = {"cpu": "2", "memory": "1Gi"}
     worker: Options = {"name": "worker", "image": IMAGE, "imagePullPolicy": "IfNotPresent"}
-    worker["resources"] = {"requests": {"memory": "64Mi"}, "limits": limits}
+    requests = {"cpu": "10m", "memory": "64Mi"}
+    worker["resources"] = {"requests": requests, "limits": limits}
     job["container_group"]["pod_spec_override"] = {"spec": {"containers": [worker]}}
     played = controller.play([{"jobpods.controller.container_group_job": job}], "-v")
     facts = played.result["job"]
@@ -57,7 +58,7 @@ def test_a_job_tells_of_its_start_and_what_it_used(controller: Controller, job: 
 
     told = phases(facts)
     assert {"queued", "creating", "scheduling", "sending", "playbook"} <= set(told)
-    assert told["scheduling"] == "on node node1"
+    assert told["scheduling"].startswith("on node node1")  # it may have had to wait for room there
     assert told["sending"].startswith("payload of ")
     assert told["playbook"] == "Take memory"
     (attempt,) = facts["attempts"]
@@ -70,7 +71,7 @@ def test_a_job_tells_of_its_start_and_what_it_used(controller: Controller, job: 
     assert TAKEN <= used["memory_peak"] < TAKEN + 400 * MIB
     assert used["cpu_seconds"] > 0
     assert used["cpu_p95"] > 0
-    assert (used["requests"], used["limits"]) == ({"cpu": "2", "memory": "64Mi"}, limits)
+    assert (used["requests"], used["limits"]) == (requests, limits)
     suggested = used["suggested_requests"]
     assert int(suggested["memory"].removesuffix("Mi")) == -(-used["memory_peak"] * 5 // (4 * MIB))
     assert re.fullmatch(r"[0-9]*0m", suggested["cpu"])
@@ -91,9 +92,14 @@ def test_a_start_that_comes_to_nothing_says_where_it_stood(
 ) -> None:
     group = {**job["container_group"], "pod_pending_timeout": PENDING}
     pull = {"image": f"{silent}/image:latest", "pull": "always"}
+    small = {"name": "worker", "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}}}
     jobs = {
         "nowhere": {**group, "pod_spec_override": {"spec": {"nodeSelector": {"disk": "ssd"}}}},
-        "pull": {**group, "execution_environment": pull},
+        "pull": {
+            **group,
+            "execution_environment": pull,
+            "pod_spec_override": {"spec": {"containers": [small]}},
+        },
     }
     played = controller.side_by_side({name: {**job, "container_group": each} for name, each in jobs.items()})
     starts = {name: phases(result["job"]) for name, (result,) in played.results.items()}
