@@ -52,8 +52,10 @@ from ansible_collections.jobpods.controller.plugins.plugin_utils.command_line im
     playbook_here,
 )
 
-NOT_FOUND, WRONG_OPTION = 1, 5
-"""Ansible's own exit statuses for a playbook that is not there, and for wrong options."""
+NOT_FOUND = 1
+"""Ansible's own exit status for a playbook that is not there."""
+WRONG_OPTION = 5
+"""The same for wrong options."""
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core has no types
@@ -69,6 +71,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # ansible-core has no typ
         given = load_extra_vars(self._loader)
         playbook, project = (str(given.get(name) or "") for name in ("playbook", "project"))
         try:
+            if only_looks(context.CLIARGS) and not playbook:
+                return terms  # linters do that, with every playbook there is
             if only_looks(context.CLIARGS):
                 return [str(playbook_here(playbook, project, Path.cwd()))]
             check(context.CLIARGS)

@@ -57,6 +57,11 @@ def test_the_playbook_is_looked_at_here(tmp_path: Path, arguments: list[str], wo
     assert "Run a playbook in a pod" not in terminal
 
 
+def test_linters_find_no_fault_with_our_own(tmp_path: Path) -> None:
+    rc, terminal = ansible_playbook(tmp_path, "--syntax-check")
+    assert rc == 0, terminal
+
+
 def test_wrong_syntax_is_found(tmp_path: Path) -> None:
     (tmp_path / "wrong.yml").write_text("[{hosts: all, tasks: [{debug: {msg: 1}, loup: [1]}]}]")
     rc, terminal = ansible_playbook(tmp_path, "-e", "playbook=../wrong.yml", "--syntax-check")
