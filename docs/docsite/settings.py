@@ -1,0 +1,21 @@
+# Copyright (c) 2026 the jobpods developers
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings of Sphinx that build.sh adds to those of `antsibull-docs sphinx-init`, and which win over them."""
+
+# Without intersphinx, which asks other hosts at each build.
+extensions = ["sphinx_antsibull_ext", "myst_parser"]
+source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
+highlight_language = "none"
+
+# What other collections and programs document; all else must be there.
+nitpick_ignore_regex = [
+    (r"std:ref|ref", r"ansible_collections\.(?!jobpods\.controller\.).*"),
+    (r"std:envvar|envvar", r"KUBECONFIG|XDG_DATA_HOME"),
+]
+
+html_theme_options = {
+    "source_repository": "https://github.com/jobpods/controller/",
+    "source_branch": "main",
+    "top_of_page_buttons": [],
+}
