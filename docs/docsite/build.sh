@@ -24,6 +24,8 @@ cp -r "$docs"/*.md "$site/rst/pages/"
 for folder in "$docs"/*/; do
     [ "$(basename "$folder")" = docsite ] || cp -r "$folder" "$site/rst/pages/"
 done
+# A folder has no page here.
+sed -i "s|](benchmarks)|](https://github.com/jobpods/controller/tree/main/docs/benchmarks)|" "$site"/rst/pages/*.md
 
 # Ends with an error where anything is warned of.
 "$site/build.sh"

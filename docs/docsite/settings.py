@@ -14,8 +14,4 @@ nitpick_ignore_regex = [
     (r"std:envvar|envvar", r"KUBECONFIG|XDG_DATA_HOME"),
 ]
 
-html_theme_options = {
-    "source_repository": "https://github.com/jobpods/controller/",
-    "source_branch": "main",
-    "top_of_page_buttons": [],
-}
+antsibull_ext_color_scheme = "default-autodark"
