@@ -17,6 +17,8 @@ antsibull-docs sphinx-init --dest-dir "$site" --use-current --fail-on-error --sp
     --project jobpods.controller --title 'jobpods.controller' --copyright 'the jobpods developers' \
     --index-rst-source "$docs/docsite/index.rst" jobpods.controller >/dev/null
 cat "$docs/docsite/settings.py" >>"$site/conf.py"
+mkdir "$site/static"
+cp "$docs/docsite/site.css" "$site/static/"
 
 # The pages that GitHub shows, too; a plot or a table of numbers lies in a folder beside its page.
 mkdir -p "$site/rst/pages"

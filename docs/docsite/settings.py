@@ -19,3 +19,6 @@ antsibull_ext_color_scheme = "default-autodark"
 
 # Furo breaks a long one in the middle of a word.
 html_title = "jobpods"
+
+html_static_path = ["static"]
+html_css_files = ["site.css"]
