@@ -81,6 +81,10 @@ bench: bench-packages image $(venv)/.requirements-bench $(collection) ## run the
 	@$(in_venv) PYTHONPATH=$(local)/collections python -m ansible_collections.jobpods.controller.tests.benchmarks \
 		--kubeconfig $(local)/cluster/kubeconfig --cache $(local)/cache/bench $(if $(QUICK),--quick) $(SECTIONS)
 
+.PHONY: docs
+docs: $(venv)/.requirements-dev $(collection) ## build the documentation, .local/docs/build/html/index.html
+	@$(in_venv) docs/docsite/build.sh $(local)/docs
+
 .PHONY: check
 check: $(venv)/.requirements-dev $(collection) ## run all linters and sanity tests
 	@VENV=$(venv) tests/check.sh

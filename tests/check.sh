@@ -23,7 +23,10 @@ check_types() { mypy; }
 check_yaml() { cd "$copy" && yamllint --strict .; }
 check_ansible-lint() { cd "$copy" && ansible-lint --offline --profile production; }
 check_docs() {
-    cd "$copy" && antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self --skip-rstcheck .
+    cd "$copy" || return
+    antsibull-docs lint-collection-docs --plugin-docs --check-extra-docs-refs --validate-collection-refs self \
+        --skip-rstcheck . || return
+    docs/docsite/build.sh "$check/docs"
 }
 check_changelog() { cd "$copy" && antsibull-changelog lint; }
 
