@@ -13,12 +13,14 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 CHAOS_TESTS ?= tests/chaos
 JOB_IMAGE := localhost/jobpods-job:latest
+EE_IMAGE := localhost/jobpods-ee:latest
 
 local := $(CURDIR)/.local
 venv := $(local)/venv
 collection := $(local)/collections/ansible_collections/jobpods/controller
 cluster := $(PYTHON) roles/local_cluster/files/local_cluster.py --root $(local)/cluster --cache $(local)/cache/cluster
 rootfs := $(local)/cache/image/job.tar
+ee_layers := $(addprefix $(local)/cache/image/,ee-packages.tar ee-collection.tar)
 
 # A cluster of your own only by the command line: no environment variable leads the demo to somebody's production.
 ifeq ($(origin KUBECONFIG),command line)
@@ -74,7 +76,7 @@ test-chaos: test-needs ## run the tests with faults that take long
 	@$(pytest) $(CHAOS_TESTS)
 
 .PHONY: test-needs
-test-needs: test-packages image $(venv)/.requirements-dev $(collection)
+test-needs: test-packages ee-image ends
 
 .PHONY: bench
 bench: bench-packages image $(venv)/.requirements-bench $(collection) ## run the benchmarks, and write docs/benchmarks.md
@@ -98,6 +100,16 @@ cluster: packages ## start the local cluster, unless it runs; its kubeconfig is 
 image: cluster $(venv)/.requirements ## build the job image and load it into the local cluster
 	@$(venv)/bin/python roles/job_image/files/job_image.py $(rootfs)
 	@$(cluster) load $(JOB_IMAGE) $(rootfs)
+
+.PHONY: ee-image
+ee-image: image $(venv)/.requirements-dev $(collection) ## add this collection to the job image, and load that, too
+	@$(in_venv) PYTHONPATH=$(local)/collections python -m ansible_collections.jobpods.controller.tests.execution_environment \
+		$(local)/cache/image
+	@$(cluster) load $(EE_IMAGE) $(rootfs) $(ee_layers)
+
+.PHONY: ends
+ends: packages
+	@$(PYTHON) tests/ends.py $(local)/cache/ends
 
 .PHONY: cluster-down
 cluster-down: ## remove the local cluster

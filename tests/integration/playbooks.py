@@ -126,9 +126,11 @@ def side_by_side(jobs: Mapping[str, Options]) -> tuple[list[Options], Options, l
 class Controller:
     """A user's machine: a folder with playbooks, a store, and no Kubernetes connection of its own."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None, programs: Path = BIN) -> None:
+        """Has its folder, variables beside those of every machine, and Ansible's programs in one folder."""
         self.folder = folder
         self._given = dict(environ or {})
+        self._programs = programs
         self.store = folder / "store"
         home = folder / "home"
         home.mkdir(parents=True, exist_ok=True)
@@ -183,7 +185,7 @@ class Controller:
         block = {"block": registered, "always": [keep]}
         head = {"hosts": hosts, "gather_facts": False, **(play or {})}
         self.write("play.yml", [{**head, "tasks": [block]}])
-        return [str(BIN / "ansible-playbook"), "play.yml", *arguments]
+        return [str(self._programs / "ansible-playbook"), "play.yml", *arguments]
 
     def play(
         self,
@@ -217,8 +219,12 @@ class Controller:
 
     def ansible_playbook(self, *arguments: str) -> tuple[int, str]:
         """Runs a playbook that is there already; returns its exit status and all that it printed."""
+        return self.run("ansible-playbook", *arguments)
+
+    def run(self, program: str, *arguments: str) -> tuple[int, str]:
+        """Runs a program of Ansible; returns its exit status and all that it printed."""
         done = subprocess.run(
-            [str(BIN / "ansible-playbook"), *arguments],
+            [str(self._programs / program), *arguments],
             cwd=self.folder,
             env=self.environ,
             stdin=subprocess.DEVNULL,
@@ -293,11 +299,13 @@ class Controller:
 
     def elsewhere(self, name: str = "elsewhere") -> Controller:
         """The same user with the same store, in another terminal."""
-        return Controller(self.folder / name, {**self._given, "JOBPODS_DATA_DIR": str(self.store)})
+        return Controller(
+            self.folder / name, {**self._given, "JOBPODS_DATA_DIR": str(self.store)}, self._programs
+        )
 
     def vault(self, *arguments: str) -> None:
         """Runs ansible-vault."""
-        command = [str(BIN / "ansible-vault"), *arguments]
+        command = [str(self._programs / "ansible-vault"), *arguments]
         subprocess.run(command, cwd=self.folder, env=self.environ, check=True, capture_output=True)
 
     def processes(self) -> list[int]:

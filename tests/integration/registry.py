@@ -100,7 +100,7 @@ def push_small_image(registry: str, name: str) -> str:
     layer, stream = io.BytesIO(), io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as rootfs:
         rootfs.addfile(tarfile.TarInfo("an-empty-file"))
-    image = script("local_cluster", "oci_image").Image(name, layer)
+    image = script("local_cluster", "oci_image").Image(name, [layer])
     image.write(stream)
     stream.seek(0)
     with tarfile.open(fileobj=stream) as layout:

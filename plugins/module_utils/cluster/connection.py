@@ -265,7 +265,7 @@ def _in_cluster(environ: Mapping[str, str], service_account: Path) -> Connection
         source="the service account of this pod",
         namespace=namespace or None,
         token_file=str(service_account / "token"),
-        ca_text=_ca_text(str(ca_file), "the service account's ca.crt", Path.home()),
+        ca_text=_ca_text(str(ca_file), "the service account's ca.crt", Path("/")),
     )
 
 

@@ -12,7 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import StoreOptions
+from ansible_collections.jobpods.controller.plugins.module_utils.controller.places import (
+    VARIABLES,
+    StoreOptions,
+)
 from ansible_collections.jobpods.controller.plugins.module_utils.failures import Failure
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -134,7 +137,9 @@ def _make_private(file: Path, option: str) -> None:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as exc:
         raise Failure(
-            "InvalidConfiguration", f"{option}: the folder {folder} can't be made: {exc.strerror}."
+            "InvalidConfiguration",
+            f"{option}: the folder {folder} can't be made: {exc.strerror}.",
+            hint=_elsewhere(option),
         ) from exc
     try:
         with suppress(FileExistsError):
@@ -144,8 +149,15 @@ def _make_private(file: Path, option: str) -> None:
             raise PermissionError(errno.EACCES, "no permission to read and write it")
     except OSError as exc:
         raise Failure(
-            "InvalidConfiguration", f"{option}: the database {file} can't be made or opened: {exc.strerror}."
+            "InvalidConfiguration",
+            f"{option}: the database {file} can't be made or opened: {exc.strerror}.",
+            hint=_elsewhere(option),
         ) from exc
+
+
+def _elsewhere(option: str) -> str:
+    """What to do where a place can't be written to, as the home folder in many containers."""
+    return f"Give {option}, or {VARIABLES[option]}, a place that this user may write to."
 
 
 def file_system(path: Path) -> str:

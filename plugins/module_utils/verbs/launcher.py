@@ -27,7 +27,7 @@ LIBRARIES = {
     "aiohttp": "aiohttp >= 3.9",
     "alembic": "alembic >= 1.13",
     "cryptography": "cryptography >= 41",
-    "kubernetes": "kubernetes >= 28",
+    "kubernetes": "kubernetes >= 28.1",
     "sqlalchemy": "SQLAlchemy >= 2.0",
     "yaml": "PyYAML >= 6",
 }

@@ -99,8 +99,9 @@ class Request:
 
     @property
     def home(self) -> Path:
-        """The user's home folder."""
-        return Path(self.environ.get("HOME") or "~").expanduser()
+        """The user's home folder; that of containers where there is none."""
+        home = self.environ.get("HOME") or os.path.expanduser("~")
+        return Path("/" if home == "~" else home)
 
     @property
     def controller_node(self) -> str:

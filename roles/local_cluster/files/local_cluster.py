@@ -114,9 +114,14 @@ def main() -> int:
     verbs.add_parser("up", help="start the cluster, unless it runs")
     verbs.add_parser("down", help="remove the cluster with all that belongs to it")
     verbs.add_parser("status", help="say whether it runs; exit status 1 if not")
-    load = verbs.add_parser("load", help="make an image of a root file system, unless it is there")
+    load = verbs.add_parser("load", help="make an image of file systems, unless it is there")
     load.add_argument("name", help="such as localhost/jobpods-job:latest")
-    load.add_argument("rootfs", type=Path, help="a tar file")
+    load.add_argument(
+        "layers",
+        type=Path,
+        nargs="+",
+        help="tar files: the root file system, and what later ones lay over it",
+    )
     for verb in ("stop", "start"):
         component = verbs.add_parser(verb, help=f"{verb} one component, to see what happens")
         component.add_argument("component", choices=COMPONENTS)
@@ -134,7 +139,7 @@ def main() -> int:
         else:
             with cluster.locked():
                 if chosen.verb == "load":
-                    cluster.load(chosen.name, chosen.rootfs)
+                    cluster.load(chosen.name, chosen.layers)
                 elif chosen.verb in ("stop", "start"):
                     getattr(cluster, f"{chosen.verb}_component")(chosen.component)
                 else:
@@ -275,7 +280,7 @@ class Cluster:
         pause = io.BytesIO()
         with tarfile.open(fileobj=pause, mode="w") as tar:
             tar.add(self.programs.pause, "pause", filter=plain)
-        self._import(PAUSE_IMAGE, Image(PAUSE_IMAGE, pause, ["/pause"]))
+        self._import(PAUSE_IMAGE, Image(PAUSE_IMAGE, [pause], ["/pause"]))
         self._wait("kube-apiserver", lambda: self._answers(settings))
         for name in COMPONENTS[3:]:
             self._start(name, self._command(name, settings))
@@ -447,18 +452,18 @@ class Cluster:
 
     # What runs
 
-    def load(self, name: str, rootfs: Path) -> None:
-        """Makes an image of a root file system in the cluster, unless it has the very same."""
+    def load(self, name: str, layers: list[Path]) -> None:
+        """Makes an image of these layers in the cluster, unless it has the very same."""
         if self._settings() is None or self._pid("containerd") is None:
             raise ClusterError(f"no cluster runs in {self.root}")
         began = time.monotonic()
-        with rootfs.open("rb") as layer:
-            image = Image(name, layer)
+        with contextlib.ExitStack() as files:
+            image = Image(name, [files.enter_context(layer.open("rb")) for layer in layers])
             # The last word of an image's line says whether it was unpacked, the last step of loading it.
             listed = run([*self._ctr(), "images", "check", f"name=={name}"]).splitlines()
             if any(image.digest in line and line.split()[-1] == "true" for line in listed):
                 return
-            say(f"loading {name} ({rootfs.stat().st_size / 1e6:.0f} MB)")
+            say(f"loading {name} ({sum(layer.stat().st_size for layer in layers) / 1e6:.0f} MB)")
             self._import(name, image)
         say(f"loaded {name} in {time.monotonic() - began:.0f} s")
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the jobpods developers
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An OCI image of one layer, made of a root file system without any container tool."""
+"""An OCI image, made of root file systems without any container tool."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import json
 import os
 import tarfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import IO, Any
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -18,23 +19,16 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Image:
-    """An OCI image of one layer, see the OCI image layout specification.
+    """An OCI image, see the OCI image layout specification.
 
     Args:
         name: what it will be called in the cluster.
-        layer: an uncompressed tar with the root file system.
+        layers: uncompressed tars: the root file system, and what later ones lay over it.
         entrypoint: its program; without one, the pod says what runs.
     """
 
-    def __init__(self, name: str, layer: IO[bytes], entrypoint: Sequence[str] = ()) -> None:
-        self._layer = layer
-        layer.seek(0)
-        hashed = hashlib.sha256()
-        self._size = 0
-        for chunk in iter(lambda: layer.read(1 << 20), b""):
-            hashed.update(chunk)
-            self._size += len(chunk)
-        self._layer_digest = f"sha256:{hashed.hexdigest()}"
+    def __init__(self, name: str, layers: Sequence[IO[bytes]], entrypoint: Sequence[str] = ()) -> None:
+        self._layers = [_Layer.of(stream) for stream in layers]
         config: dict[str, Any] = {"Env": [f"PATH={PATH}"], "WorkingDir": "/"}
         if entrypoint:
             config["Entrypoint"] = list(entrypoint)
@@ -43,7 +37,7 @@ class Image:
                 "architecture": _ARCHITECTURES.get(os.uname().machine, os.uname().machine),
                 "os": "linux",
                 "config": config,
-                "rootfs": {"type": "layers", "diff_ids": [self._layer_digest]},
+                "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in self._layers]},
             }
         )
         self._manifest = compact(
@@ -54,9 +48,10 @@ class Image:
                 "layers": [
                     {
                         "mediaType": "application/vnd.oci.image.layer.v1.tar",
-                        "digest": self._layer_digest,
-                        "size": self._size,
+                        "digest": layer.digest,
+                        "size": layer.size,
                     }
+                    for layer in self._layers
                 ],
             }
         )
@@ -71,32 +66,49 @@ class Image:
             small = {
                 "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
                 "index.json": self._index,
-                _blob(hashlib.sha256(self._config).hexdigest()): self._config,
-                _blob(hashlib.sha256(self._manifest).hexdigest()): self._manifest,
+                _blob(_sha256(self._config)): self._config,
+                _blob(_sha256(self._manifest)): self._manifest,
             }
             for name, content in small.items():
                 entry = tarfile.TarInfo(name)
                 entry.size = len(content)
                 tar.addfile(entry, io.BytesIO(content))
-            entry = tarfile.TarInfo(_blob(self._layer_digest.partition(":")[2]))
-            entry.size = self._size
-            self._layer.seek(0)
-            tar.addfile(entry, self._layer)
+            for layer in self._layers:
+                entry = tarfile.TarInfo(_blob(layer.digest))
+                entry.size = layer.size
+                layer.stream.seek(0)
+                tar.addfile(entry, layer.stream)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    stream: IO[bytes]
+    digest: str
+    size: int
+
+    @classmethod
+    def of(cls, stream: IO[bytes]) -> _Layer:
+        stream.seek(0)
+        hashed, size = hashlib.sha256(), 0
+        for chunk in iter(lambda: stream.read(1 << 20), b""):
+            hashed.update(chunk)
+            size += len(chunk)
+        return cls(stream, f"sha256:{hashed.hexdigest()}", size)
 
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:
-    return {
-        "mediaType": media_type,
-        "digest": f"sha256:{hashlib.sha256(content).hexdigest()}",
-        "size": len(content),
-    }
+    return {"mediaType": media_type, "digest": _sha256(content), "size": len(content)}
 
 
-def _blob(digits: str) -> str:
-    return f"blobs/sha256/{digits}"
+def _sha256(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _blob(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
 
 
 def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:

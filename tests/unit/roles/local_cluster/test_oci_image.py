@@ -50,7 +50,7 @@ def blob(files: dict[str, bytes], descriptor: dict[str, Any]) -> bytes:
 
 def test_every_digest_is_right_and_everything_is_led_to() -> None:
     root = layer(etc=b"x" * 100_000)
-    image = oci_image.Image(NAME, root, ["/pause"])
+    image = oci_image.Image(NAME, [root], ["/pause"])
     files = written(image)
     assert json.loads(files["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
     (top,) = json.loads(files["index.json"])["manifests"]
@@ -66,7 +66,7 @@ def test_every_digest_is_right_and_everything_is_led_to() -> None:
 
 
 def test_the_same_content_gives_the_same_image() -> None:
-    one, same = (oci_image.Image(NAME, layer(etc=b"x")) for _copy in range(2))
+    one, same = (oci_image.Image(NAME, [layer(etc=b"x")]) for _copy in range(2))
     assert one.digest == same.digest
     assert written(one) == written(same)
 
@@ -74,18 +74,18 @@ def test_the_same_content_gives_the_same_image() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param(lambda: oci_image.Image(NAME, layer(etc=b"y")), id="layer"),
-        pytest.param(lambda: oci_image.Image(NAME, layer(etc=b"x"), ["/sh"]), id="entrypoint"),
+        pytest.param(lambda: oci_image.Image(NAME, [layer(etc=b"y")]), id="layer"),
+        pytest.param(lambda: oci_image.Image(NAME, [layer(etc=b"x")], ["/sh"]), id="entrypoint"),
     ],
 )
 def test_other_content_gives_another_image(other: Any) -> None:
-    assert other().digest != oci_image.Image(NAME, layer(etc=b"x")).digest
+    assert other().digest != oci_image.Image(NAME, [layer(etc=b"x")]).digest
 
 
 def test_the_position_in_the_layers_stream_does_not_matter() -> None:
     stream = layer(etc=b"x")
     stream.seek(7)
-    assert oci_image.Image(NAME, stream).digest == oci_image.Image(NAME, layer(etc=b"x")).digest
+    assert oci_image.Image(NAME, [stream]).digest == oci_image.Image(NAME, [layer(etc=b"x")]).digest
 
 
 def test_a_plain_entry_says_nothing_of_who_made_it_and_when() -> None:
@@ -93,3 +93,13 @@ def test_a_plain_entry_says_nothing_of_who_made_it_and_when() -> None:
     entry.uid, entry.gid, entry.mtime, entry.uname, entry.mode = 1000, 1000, 1_700_000_000, "somebody", 0o640
     plain = oci_image.plain(entry)
     assert (plain.uid, plain.gid, plain.mtime, plain.uname, plain.mode) == (0, 0, 0, "", 0o755)
+
+
+def test_layers_lie_over_each_other_in_their_order() -> None:
+    streams = [layer(etc=b"x" * 2_000_000), layer(opt=b"y"), layer(etc=b"z")]
+    files = written(oci_image.Image(NAME, streams))
+    (top,) = json.loads(files["index.json"])["manifests"]
+    manifest = json.loads(blob(files, top))
+    assert [blob(files, each) for each in manifest["layers"]] == [each.getvalue() for each in streams]
+    config = json.loads(blob(files, manifest["config"]))
+    assert config["rootfs"]["diff_ids"] == [each["digest"] for each in manifest["layers"]]

@@ -131,6 +131,8 @@ def test_folder_that_cannot_be_made_names_the_option(tmp_path: Path, option: str
     value = str(folder) if option == "data_dir" else f"sqlite:///{folder}/a.db"
     failure = refusal(store_options({option: value}, {}, tmp_path))
     assert failure.message == f"{option}: the folder {folder} can't be made: Not a directory."
+    variable = "JOBPODS_DATA_DIR" if option == "data_dir" else "JOBPODS_DATABASE_URL"
+    assert failure.hint == f"Give {option}, or {variable}, a place that this user may write to."
 
 
 def test_folder_that_may_not_be_written(public_folder: Path) -> None:

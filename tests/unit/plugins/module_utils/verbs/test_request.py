@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,10 @@ def test_paths_of_variables_start_where_ansible_was_started(
     monkeypatch.setenv(name, given if source == "process" else "/other")
     request = Request("job_info", {}, "/playbooks", started_in=str(tmp_path), environment=environment)
     assert request.environ[name] == expected.format(tmp_path)
+
+
+def test_user_without_a_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's user may have neither HOME nor an entry in passwd."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 1000680000)
+    assert Request("job_info", {}, "/playbooks").home == Path("/")
