@@ -48,7 +48,16 @@ def install_collection(root: Path) -> Path:
     run(str(BIN / "ansible-galaxy"), "collection", "build", "--output-path", str(root), str(ROOT))
     (tarball,) = root.glob("jobpods-controller-*.tar.gz")
     target = root / COLLECTIONS
-    install = ("collection", "install", "--offline", "--no-deps", "--collections-path", str(target))
+    # By force, since the checkout itself counts as installed.
+    install = (
+        "collection",
+        "install",
+        "--force",
+        "--offline",
+        "--no-deps",
+        "--collections-path",
+        str(target),
+    )
     run(str(BIN / "ansible-galaxy"), *install, str(tarball))
     return target
 
