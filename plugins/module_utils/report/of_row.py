@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ KINDS = {
 FINAL = ("successful", "failed", "error", "canceled")
 ROWS = 1000
 """Children that are listed."""
+MEBIBYTE = 1 << 20
 
 
 def kind(job: ReportedJob) -> str:
@@ -101,10 +103,41 @@ def _facts(job: ReportedJob) -> Iterator[Markup]:
         "Workflow node": facts["workflow_node"],
         "Revision": facts["scm_revision"],
         "Events": f"{facts['event_count']:,}" if facts["type"] != "workflow_job" else "",
+        **_resources(facts["resources"]),
     }
     for name, value in told.items():
         if value:
             yield element("div", element("dt", name), element("dd", str(value)))
+
+
+def _resources(used: Mapping[str, Any] | None) -> dict[str, str]:
+    """What the job used, beside what its pod asks for, and what it should ask for."""
+    if used is None:
+        return {}
+    told = {}
+    asked = {name: f", asks for {quantity}" for name, quantity in used["requests"].items()}
+    if used["memory_peak"] is not None:
+        told["Most memory"] = f"{math.ceil(used['memory_peak'] / MEBIBYTE)}Mi{asked.get('memory', '')}"
+    if used["cpu_p95"] is not None:
+        told["CPU (95 % of the time)"] = f"{used['cpu_p95'] * 1000:.0f}m{asked.get('cpu', '')}"
+    suggested = ", ".join(f"{name}: {quantity}" for name, quantity in used["suggested_requests"].items())
+    return {**told, "Suggested requests": suggested}
+
+
+def start(job: ReportedJob) -> Markup:
+    """What the job's start went through; nothing where that is not known."""
+    rows = []
+    begun = 0.0
+    for phase in job.facts["start"]:
+        until = begun + phase["seconds"]
+        detail = (Markup(" "), element("small", phase["detail"])) if phase["detail"] else ()
+        rows.append(
+            Row(
+                joined((phase["phase"], *detail)), [Span(begun, until, "running")], duration(phase["seconds"])
+            )
+        )
+        begun = until
+    return chart("Phases of the start", rows) if rows else Markup()
 
 
 def pods(job: ReportedJob) -> Markup:

@@ -27,6 +27,7 @@ from ansible_collections.jobpods.controller.plugins.module_utils.report.of_row i
     head,
     kind,
     pods,
+    start,
 )
 from ansible_collections.jobpods.controller.plugins.module_utils.report.style import SCRIPT, STYLE
 
@@ -131,6 +132,9 @@ class Page:
             yield "jobs", "Jobs", section("Jobs", listed, f"{anchor}-jobs", level)
         elif job.stays:
             yield "pods", "Pods", section("Pods", pods(job), f"{anchor}-pods", level)
+        begun = start(job)
+        if begun:
+            yield "start", "Start", section("Start", begun, f"{anchor}-start", level)
         if digest is not None:
             yield from sections(digest, anchor, level)
 

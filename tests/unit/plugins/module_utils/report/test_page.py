@@ -138,6 +138,27 @@ def test_job_that_goes_on_and_one_without_a_pod() -> None:
     assert "job-12-output" not in ids(read)
 
 
+def test_start_and_resources() -> None:
+    start = [
+        {"phase": "queued", "at": "2026-01-01T00:00:00Z", "seconds": 2.25, "detail": "job 11 (site.yml)"},
+        {"phase": "scheduling", "at": "2026-01-01T00:00:02Z", "seconds": 0.5, "detail": ""},
+    ]
+    resources = {
+        "memory_peak": 157286400,
+        "cpu_p95": 0.4312,
+        "cpu_seconds": 3.0,
+        "requests": {"cpu": "250m", "memory": "100Mi"},
+        "limits": {},
+        "suggested_requests": {"cpu": "540m", "memory": "188Mi"},
+    }
+    _source, read, _page = written(reported(start=start, resources=resources))
+    for words in ("queued job 11 (site.yml)", "2.2 s", "150Mi, asks for 100Mi", "431m, asks for 250m"):
+        assert words in read.text
+    assert "cpu: 540m, memory: 188Mi" in read.text
+    assert "job-12-start" in ids(read)
+    assert "job-12-start" not in ids(written(reported(start=[], resources=None))[1])
+
+
 def test_attempts() -> None:
     stays = [
         PodStay("pod-1", "node1", 100.0, 101.0, 103.0, "lost", "The node is gone."),
