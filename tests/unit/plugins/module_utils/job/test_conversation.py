@@ -392,7 +392,8 @@ async def test_bytes_that_never_become_a_record_do_not_keep_a_connection(
 ) -> None:
     monkeypatch.setattr(conversation, "SILENCE_LIMIT", 0.2)
     monkeypatch.setattr(conversation, "SLOW_LIMIT", 0.6)
-    async with scene(tmp_path, LINES, outage=2.5) as at:
+    script = "sys.stdin.buffer.read()\nprint('one', flush=True)\ntime.sleep(600)\n"
+    async with scene(tmp_path, script, outage=2.5) as at:
         at.kubelet.is_slow = True
         talk = asyncio.create_task(at.conversation.run())
         while not at.heard.said:

@@ -31,6 +31,10 @@ KUBECONFIG = {
 QUESTION = {"question_name": "How big", "variable": "size", "type": "integer", "required": True, "max": 5}
 ASKS = ("credential", "forks", "instance_groups", "inventory", "job_slice_count", "scm_branch", "variables")
 FLOW = [{"identifier": "only", "unified_job_template": {"name": "deploy", "type": "job_template"}}]
+ELSEWHERE = {
+    "run": "its options become those of a launch, which tells of them; test_command_line has the others"
+}
+"""Modules that are not in the list, and why."""
 STORE_OF = "regenerate_secret_key"
 """The module that has the cases for the options of the store, which all modules have in common."""
 
@@ -74,7 +78,7 @@ async def said(stock: Stock, module: str, options: Mapping[str, Any]) -> str:
     return f"accepted: {result.get('msg')}"
 
 
-@pytest.mark.parametrize("module", sorted(ARGUMENTS))
+@pytest.mark.parametrize("module", sorted(TABLE))
 async def test_wrong_values_are_told(module: str, stock: Stock) -> None:
     base = TABLE[module]["base"]
     others = {
@@ -133,11 +137,12 @@ def given_of(given: Mapping[str, Any], spec: Mapping[str, Any]) -> Iterator[str]
 
 
 def test_every_option_of_every_module_is_in_the_list() -> None:
-    assert TABLE.keys() == ARGUMENTS.keys()
+    assert TABLE.keys() == ARGUMENTS.keys() - ELSEWHERE.keys()
     within: set[str] = set()
     all_within: set[str] = set()
     missing = []
-    for module, spec in ARGUMENTS.items():
+    for module in TABLE:
+        spec = ARGUMENTS[module]
         given = {path for case in TABLE[module]["cases"] for path in given_of(case["given"], spec)}
         wanted = set(options_of(spec)) - (set() if module == STORE_OF else STORE.keys())
         within |= {path for path in given if "." in path}
