@@ -55,10 +55,12 @@ check_build() {
 }
 
 # The importer ends well unless Galaxy would refuse the collection; here its warnings count too, but for the one
-# that there are ignore files at all.
+# that there are ignore files at all, and for a playbook that imports another one by a name that is not known before
+# it runs.
 check_importer() {
     cd "$check" && python -m galaxy_importer.main tarball/*.tar.gz 2>&1 | tee "$check/importer.txt" || return
-    ! grep -E '^(WARNING|ERROR):' "$check/importer.txt" | grep -v '^WARNING: Ignore files skip '
+    ! grep -E '^(WARNING|ERROR):' "$check/importer.txt" | grep -v -e '^WARNING: Ignore files skip ' \
+        -e "^WARNING: ERROR    Failed to find {{ lookup('jobpods.controller.playbook_to_run'"
 }
 
 [ -x "$venv/bin/ansible-test" ] || { echo "$venv has no ansible-test: run make check, or set VENV" >&2; exit 1; }
