@@ -40,7 +40,7 @@ requirements:
   - PyYAML >= 6.0
   - SQLAlchemy >= 2.0
   - psycopg[binary] >= 3.1 (only for a database on PostgreSQL)
-  - kubernetes >= 29 (only for kubeconfig users whose credentials come from a program)
+  - kubernetes >= 28.1 (only for kubeconfig users whose credentials come from a program)
 author:
   - the jobpods developers (@jobpods)
 """

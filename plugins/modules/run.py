@@ -27,6 +27,8 @@ description:
     where.
   - The exit status of C(ansible-playbook) is that of the playbook, 2 where hosts failed, and 4 where hosts
     could not be reached. It is 2 where the job itself failed.
+author:
+  - the jobpods developers (@jobpods)
 extends_documentation_fragment:
   - jobpods.controller.attributes
 attributes:

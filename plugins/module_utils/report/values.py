@@ -40,7 +40,9 @@ def words(value: object, limit: int) -> str:
 
 def count(value: object) -> int:
     """A number of things; 0 where it is none."""
-    return value if type(value) is int and 0 <= value <= MOST else 0
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST:
+        return 0
+    return value
 
 
 def seconds(value: object) -> float | None:
