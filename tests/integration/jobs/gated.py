@@ -61,10 +61,17 @@ def launch_to_the_gate(controller: Controller, job: Options) -> tuple[int, str]:
 
 def await_end_of_run(core: client.CoreV1Api, namespace: str, pod: str) -> None:
     """Waits until the supervisor says that the run has ended, whether anybody has stored that or not."""
-    until(
-        lambda: bool(ENDED.search(core.read_namespaced_pod_log(pod, namespace, container="worker"))),
-        "the run to end",
-    )
+
+    def ended() -> bool:
+        try:
+            log = core.read_namespaced_pod_log(pod, namespace, container="worker")
+        except client.ApiException as refused:  # it runs, but the kubelet has not said so yet
+            if refused.status != 400:
+                raise
+            return False
+        return bool(ENDED.search(log))
+
+    until(ended, "the run to end")
 
 
 def check_whole(controller: Controller, result: Options) -> None:
