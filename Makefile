@@ -63,7 +63,7 @@ demo: $(demo_needs) $(venv)/.requirements $(collection) ## run a playbook in a p
 		-e 'demo_kubeconfig=$(demo_kubeconfig)' -e 'demo_image=$(IMAGE)' -e 'demo_host_image=$(HOST_IMAGE)'
 
 .PHONY: test
-test: test-needs ## run the unit tests and the tests on the cluster
+test: test-needs ee-image ends ## run the unit tests and the tests on the cluster
 ifeq ($(origin TESTS),undefined)
 	@$(pytest) --numprocesses 4 tests/unit
 	@$(pytest) tests/integration
@@ -76,7 +76,7 @@ test-chaos: test-needs ## run the tests with faults that take long
 	@$(pytest) $(CHAOS_TESTS)
 
 .PHONY: test-needs
-test-needs: test-packages ee-image ends
+test-needs: test-packages image $(venv)/.requirements-dev $(collection)
 
 .PHONY: bench
 bench: bench-packages image $(venv)/.requirements-bench $(collection) ## run the benchmarks, and write docs/benchmarks.md
