@@ -72,7 +72,6 @@ class ClusterClient:
             Failure: `InvalidConfiguration` for a proxy's address that is none.
         """
         self.connection = connection
-        self._own_label = tuple(own_pods.split("=")) if own_pods else None
         self._own_pods = own_pods
         self._watches: dict[str, PodsWatch] = {}
         self._transport = Transport(
@@ -184,6 +183,33 @@ class ClusterClient:
         """The pods that a label selector finds."""
         return await self._list("pods", namespace, {"labelSelector": label_selector})
 
+    async def pages(
+        self, resource: str, namespace: str, selector: Mapping[str, str], accept: str = "application/json"
+    ) -> AsyncGenerator[tuple[list[Document], str], None]:
+        """A list, page by page.
+
+        Args:
+            resource: what to list.
+            namespace: where.
+            selector: the query's selectors.
+            accept: kinds of answers, best first.
+
+        Returns:
+            The items of each page, and the date of the answer, as HTTP tells it.
+        """
+        params = {**selector, "limit": str(_PAGE)}
+        while True:
+            request = Request(
+                "GET", _path(namespace, resource), "list", resource, namespace, params, accept=accept
+            )
+            answer = await self._transport.ask(request)
+            document = self._document(answer)
+            yield document.get("items") or [], answer.date
+            following = (document.get("metadata") or {}).get("continue")
+            if not following:
+                return
+            params = {**params, "continue": following}
+
     async def pod_events(self, namespace: str, uid: str) -> list[Document]:
         """The cluster's events about a pod, oldest first."""
         events = await self._list("events", namespace, {"fieldSelector": f"involvedObject.uid={uid}"})
@@ -200,8 +226,7 @@ class ClusterClient:
         """
         metadata = pod["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
-        label = self._own_label
-        if label is None or (metadata.get("labels") or {}).get(label[0]) != label[1]:
+        if self._own_pods not in (f"{key}={value}" for key, value in (metadata.get("labels") or {}).items()):
             return self.watch_pod(namespace, name, resource_version)
         watch = self._watches.get(namespace)
         if watch is None:
@@ -297,17 +322,7 @@ class ClusterClient:
         return not self._is_missing(answer) and answer.status != 409
 
     async def _list(self, resource: str, namespace: str, selector: Mapping[str, str]) -> list[Document]:
-        """All pages of a list."""
-        items: list[Document] = []
-        params = {**selector, "limit": str(_PAGE)}
-        while True:
-            request = Request("GET", _path(namespace, resource), "list", resource, namespace, params)
-            document = self._document(await self._transport.ask(request))
-            items += document.get("items") or []
-            following = (document.get("metadata") or {}).get("continue")
-            if not following:
-                return items
-            params = {**params, "continue": following}
+        return [item async for items, _date in self.pages(resource, namespace, selector) for item in items]
 
     def _is_missing(self, answer: Answer) -> bool:
         """Whether the API server says that the object is not there; another server's 404 says nothing."""

@@ -14,13 +14,12 @@ from urllib.parse import quote
 
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.access import Permission
 from ansible_collections.jobpods.controller.plugins.module_utils.cluster.client import ClusterClient
-from ansible_collections.jobpods.controller.plugins.module_utils.cluster.transport import Answer, Request
+from ansible_collections.jobpods.controller.plugins.module_utils.cluster.transport import Request
 
 Document = dict[str, Any]
 
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 """A list without specs and statuses, which are most of a pod."""
-_PAGE = "500"
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -56,17 +55,8 @@ async def list_whole(
 async def _list(
     client: ClusterClient, namespace: str, selector: Mapping[str, str], accept: str
 ) -> tuple[list[Document], float]:
-    params = {**selector, "limit": _PAGE}
-    found: list[Document] = []
-    while True:
-        request = Request("GET", _path(namespace), "list", "pods", namespace, params, accept=accept)
-        answer = await client.ask(request)
-        document = answer.document()
-        found += document.get("items") or ()
-        following = (document.get("metadata") or {}).get("continue")
-        if not following:
-            return found, _moment(answer)
-        params["continue"] = following
+    pages = [page async for page in client.pages("pods", namespace, selector, accept)]
+    return [item for items, _date in pages for item in items], _moment(pages[-1][1])
 
 
 def created(metadata: Mapping[str, Any]) -> float:
@@ -127,9 +117,9 @@ async def is_allowed(client: ClusterClient, permission: Permission, namespace: s
     return not isinstance(status, dict) or status.get("allowed") is not False
 
 
-def _moment(answer: Answer) -> float:
+def _moment(date: str) -> float:
     try:
-        return parsedate_to_datetime(answer.date).timestamp()
+        return parsedate_to_datetime(date).timestamp()
     except (TypeError, ValueError):  # a proxy has taken it out
         return time.time()
 
