@@ -35,3 +35,15 @@ notes:
     E(K8S_AUTH_VERIFY_SSL) and E(K8S_AUTH_SSL_CA_CERT) variables; else of the file of E(KUBECONFIG), or
     C(~/.kube/config); else of the service account of the pod that C(ansible-playbook) runs in.
 """
+
+    STORED = r"""
+options:
+  credential:
+    description:
+      - Name or id of a stored credential of the type C(kubernetes_bearer_token).
+      - Of O(credential), O(container_group) and the connection's own options, only one can be given.
+    type: str
+  organization:
+    description: Name or id of the organization that O(credential) is in, where several have its name.
+    type: str
+"""

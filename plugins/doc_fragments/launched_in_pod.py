@@ -78,6 +78,10 @@ options:
         the pod is deleted by the next call of a module of this collection on the same store.
     type: int
     default: 3600
+"""
+
+    LIMITS = r"""
+options:
   pod_pending_timeout:
     description:
       - Seconds from the first try to create the pod until the job runs in it; wins over the container

@@ -15,6 +15,7 @@ description:
 extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.launched_in_pod
+  - jobpods.controller.launched_in_pod.limits
   - jobpods.controller.store
 attributes:
   check_mode:

@@ -19,6 +19,7 @@ description:
 extends_documentation_fragment:
   - jobpods.controller.attributes
   - jobpods.controller.connection
+  - jobpods.controller.connection.stored
   - jobpods.controller.store
 attributes:
   check_mode:
@@ -29,14 +30,6 @@ attributes:
   idempotent:
     support: full
 options:
-  credential:
-    description:
-      - Name or id of a stored credential of the type C(kubernetes_bearer_token).
-      - Of O(credential), O(container_group) and the connection's own options, only one can be given.
-    type: str
-  organization:
-    description: Name or id of the organization that O(credential) is in, where several have its name.
-    type: str
   container_group:
     description: Name or id of a stored container group.
     type: str

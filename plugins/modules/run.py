@@ -31,6 +31,7 @@ author:
   - the jobpods developers (@jobpods)
 extends_documentation_fragment:
   - jobpods.controller.attributes
+  - jobpods.controller.launched_in_pod.limits
 attributes:
   check_mode:
     support: partial
@@ -109,17 +110,6 @@ options:
     description: Seconds for which O(keep_pod) keeps the pod.
     type: int
     default: 3600
-  pod_pending_timeout:
-    description:
-      - Seconds from the first try to create the pod until the job runs in it; wins over the container
-        group's.
-    type: int
-  image_pull_timeout:
-    description: Seconds from the first failed pull of the image; wins over the container group's.
-    type: int
-  cluster_outage_timeout:
-    description: Seconds that the cluster may be away; wins over the container group's.
-    type: int
 notes:
   - Jobs are kept where the E(JOBPODS_DATABASE_URL), E(JOBPODS_SECRET_KEY_FILE) and E(JOBPODS_DATA_DIR)
     variables say, as for all modules.
